@@ -1,0 +1,191 @@
+"""The kinds of answer, each with its JSON, its terminal line, its HTML and its file.
+
+A task returns answers; nothing else in the package asks which task it is.
+"""
+
+import base64
+import html
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy
+
+from lamina.errors import UserError
+from lamina.media import game, image
+
+
+class Answer(ABC):
+    """What a model says about one example."""
+
+    kind: ClassVar[str]
+
+    @abstractmethod
+    def line(self) -> str:
+        """One line for a terminal."""
+
+    @abstractmethod
+    def to_json(self) -> dict[str, Any]:
+        """The whole answer as JSON types."""
+
+    @abstractmethod
+    def html(self) -> str:
+        """A fragment for a page, escaped."""
+
+    def pieces(self) -> Iterator[str]:
+        """The line, in pieces as they become known."""
+        yield self.line()
+
+    def save(self, path: Path) -> None:
+        """Write the answer to a file; the suffix chooses the form, JSON where it is not drawn."""
+        if path.suffix != ".json":
+            raise UserError(f"{path.name}: a {self.kind} is saved as .json")
+        path.write_text(json.dumps(self.to_json(), indent=2) + "\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Label(Answer):
+    """A class with the probability of each class."""
+
+    label: str
+    probabilities: dict[str, float]
+    kind: ClassVar[str] = "label"
+
+    @property
+    def probability(self) -> float:
+        return self.probabilities[self.label]
+
+    def line(self) -> str:
+        return f"{self.label}  {self.probability:.1%}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, "label": self.label, "probability": self.probability,
+                "probabilities": self.probabilities}
+
+    def html(self) -> str:
+        return f"<b>{html.escape(self.label)}</b> <small>{self.probability:.1%}</small>"
+
+
+@dataclass(frozen=True, slots=True)
+class Number(Answer):
+    """A quantity."""
+
+    value: float
+    unit: str = ""
+    kind: ClassVar[str] = "number"
+
+    def line(self) -> str:
+        return f"{self.value:.6g} {self.unit}".rstrip()
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, "value": self.value, "unit": self.unit}
+
+    def html(self) -> str:
+        return f"<b>{html.escape(self.line())}</b>"
+
+
+class Text(Answer):
+    """A text, perhaps one that is still being written: `pieces` may be an iterator."""
+
+    kind: ClassVar[str] = "text"
+
+    def __init__(self, pieces: str | Iterable[str]):
+        self._known: list[str] = [pieces] if isinstance(pieces, str) else []
+        self._coming = iter(()) if isinstance(pieces, str) else iter(pieces)
+
+    def pieces(self) -> Iterator[str]:
+        yield from self._known
+        for piece in self._coming:
+            self._known.append(piece)
+            yield piece
+
+    @property
+    def text(self) -> str:
+        """The whole text; waits for what is still coming."""
+        return "".join(self.pieces())
+
+    def line(self) -> str:
+        return self.text
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, "text": self.text}
+
+    def html(self) -> str:
+        return f"<pre>{html.escape(self.text)}</pre>"
+
+    def save(self, path: Path) -> None:
+        if path.suffix == ".txt":
+            path.write_text(self.text)
+        else:
+            super().save(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Image(Answer):
+    """A picture: uint8 (height, width, channels) with 1 or 3 channels."""
+
+    pixels: numpy.ndarray
+    kind: ClassVar[str] = "image"
+
+    def line(self) -> str:
+        height, width = self.pixels.shape[:2]
+        return f"image of {width} by {height} pixels (write it with --save FILE.png)"
+
+    def to_json(self) -> dict[str, Any]:
+        height, width = self.pixels.shape[:2]
+        encoded = base64.b64encode(image.png(self.pixels)).decode()
+        return {"kind": self.kind, "width": width, "height": height, "png": encoded}
+
+    def html(self) -> str:
+        return image.html(self.pixels)
+
+    def save(self, path: Path) -> None:
+        if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp"):
+            image.save(self.pixels, path)
+        else:
+            super().save(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Episode(Answer):
+    """One game played to its end; its pictures are drawn by playing the actions again."""
+
+    environment: str
+    seed: int
+    actions: list[int] = field(repr=False)
+    rewards: list[float] = field(repr=False)
+    kind: ClassVar[str] = "episode"
+
+    @property
+    def total(self) -> float:
+        """The return: the sum of the rewards."""
+        return float(sum(self.rewards))
+
+    def line(self) -> str:
+        return f"return {self.total:g} in {len(self.actions)} steps (seed {self.seed})"
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, "environment": self.environment, "seed": self.seed,
+                "return": self.total, "steps": len(self.actions), "actions": self.actions}
+
+    def frames(self) -> list[numpy.ndarray]:
+        """Every picture of the episode, uint8 (height, width, 3)."""
+        return game.replay(self.environment, self.seed, self.actions)
+
+    def html(self) -> str:
+        try:
+            picture = image.html_film(self.frames()[::4], seconds_per_frame=0.08)
+        except game.NotDrawable as reason:
+            picture = f"<small>{html.escape(str(reason))}</small>"
+        return f"{picture}<p>{html.escape(self.line())}</p>"
+
+    def save(self, path: Path) -> None:
+        if path.suffix.lower() not in (".gif", ".mp4"):
+            return super().save(path)
+        try:
+            image.save_film(self.frames(), path, frames_per_second=30)
+        except game.NotDrawable as reason:
+            raise UserError(str(reason)) from None

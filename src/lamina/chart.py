@@ -1,0 +1,144 @@
+"""Small charts as inline SVG.
+
+The page's style sheet gives the colours; a chart only names its parts by class.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy
+
+from lamina.numbers import decimals, number
+
+WIDTH, HEIGHT = 360, 200
+LEFT, RIGHT, TOP, BOTTOM = 54, 66, 12, 30  # margins that hold the numbers
+LARGEST_MATRIX = 20  # labels of a confusion matrix that is drawn whole
+LARGEST_COUNT = 120  # points of a drawn curve; more are drawn as mean and range
+
+
+def ticks(low: float, high: float, wanted: int = 4) -> list[float]:
+    """About so many round numbers, from at or below `low` to at or above `high`."""
+    if high <= low:
+        low, high = low - (abs(low) / 10 or 1), high + (abs(high) / 10 or 1)
+    rough = (high - low) / wanted
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * m for m in (1, 2, 5, 10) if power * m >= rough * 0.75)
+    first, last = math.floor(low / step + 1e-6), math.ceil(high / step - 1e-6)
+    return [index * step for index in range(first, last + 1)]
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Round numbers of a logarithmic axis: decades, with 2 and 5 between where there are few."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    between = (1,) if last - first > 2 else (1, 2, 5)
+    rungs = [m * 10.0**power for power in range(first - 1, last + 1) for m in between]
+    below, above = [r for r in rungs if r <= low], [r for r in rungs if r >= high]
+    return [r for r in rungs if below[-1] <= r <= (above[0] if above else rungs[-1])]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Places the values from `low` to `high` between two points of a drawing."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    rungs: Sequence[float]
+    log: bool = False
+
+    def at(self, value: float) -> float:
+        """Where the value lies, in the drawing's units."""
+        low, high = self.low, self.high
+        if self.log:
+            value, low, high = math.log10(value), math.log10(low), math.log10(high)
+        return round(self.start + (self.end - self.start) * (value - low) / (high - low), 2)
+
+    def labels(self, unit: str = "") -> list[tuple[float, str]]:
+        """The place and the text of each round number."""
+        step = self.rungs[1] - self.rungs[0] if len(self.rungs) > 1 else self.rungs[0]
+        return [(self.at(rung), shortened(rung, decimals(rung if self.log else step, 1), unit))
+                for rung in self.rungs]
+
+
+def along(low: float, high: float, start: float, end: float, log: bool = False) -> Axis:
+    """An axis that begins and ends at round numbers."""
+    rungs = log_ticks(low, high) if log else ticks(low, high)
+    return Axis(rungs[0], rungs[-1], start, end, rungs, log)
+
+
+def shortened(value: float, places: int, unit: str) -> str:
+    """The label of a round number; thousands and millions are shortened."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= 10 * size:
+            return f"{value / size:,.4g}{letter}".replace("-", "\N{MINUS SIGN}")
+    return number(value, places, unit if unit == "fraction" else "")
+
+
+def buckets(points: Sequence[tuple[float, float]]) -> list[tuple[float, float, float, float]]:
+    """(x, mean, lowest, highest) of neighbouring points, at most LARGEST_COUNT of them."""
+    size = math.ceil(len(points) / LARGEST_COUNT)
+    groups = [points[start:start + size] for start in range(0, len(points), size)]
+    return [(group[-1][0], sum(y for _, y in group) / len(group),
+             min(y for _, y in group), max(y for _, y in group)) for group in groups]
+
+
+def curve(points: Sequence[tuple[float, float]], *, name: str, unit: str = "",
+          log: bool = False) -> str:
+    """The curve of (step, value) points, its last value written at its end."""
+    unit = unit if unit == "fraction" else ""  # others would not fit beside the curve
+    drawn = buckets(points)
+    lowest, highest = min(b[2] for b in drawn), max(b[3] for b in drawn)
+    steps = max(drawn[-1][0], 1)
+    whole = [tick for tick in ticks(0, steps, 3) if tick <= steps and tick == int(tick)]
+    across = Axis(0, steps, LEFT, WIDTH - RIGHT, whole)
+    up = along(lowest, highest, HEIGHT - BOTTOM, TOP, log)
+    last = number(drawn[-1][1], decimals(highest - lowest, 3), unit)
+    parts = [f'<svg class="curve" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="'
+             f'{escape(name)}: {last} at step {steps:,.0f}; between '
+             f'{number(lowest, 4, unit)} and {number(highest, 4, unit)}">']
+    for y, text in up.labels(unit):
+        parts.append(f'<path class="grid" d="M{LEFT} {y}H{WIDTH - RIGHT}"/>'
+                     f'<text x="{LEFT - 8}" y="{y + 4}" text-anchor="end">{text}</text>')
+    for x, text in across.labels():
+        parts.append(f'<text x="{x}" y="{HEIGHT - 8}" text-anchor="middle">{text}</text>')
+    if len(drawn) < len(points):
+        upper = [f"{across.at(x)} {up.at(top)}" for x, _, _, top in drawn]
+        lower = [f"{across.at(x)} {up.at(bottom)}" for x, _, bottom, _ in reversed(drawn)]
+        parts.append(f'<path class="range" d="M{"L".join(upper + lower)}Z"/>')
+    line = "L".join(f"{across.at(x)} {up.at(y)}" for x, y, _, _ in drawn)
+    x, y = across.at(drawn[-1][0]), up.at(drawn[-1][1])
+    parts.append(f'<path class="line" d="M{line}"/><circle class="dot" cx="{x}" cy="{y}" r="3.5"/>'
+                 f'<text class="last" x="{x + 8}" y="{y + 4}">{last}</text></svg>')
+    return "".join(parts)
+
+
+def interval(axis: Axis, value: float, low: float | None, high: float | None) -> str:
+    """A score as a dot on its interval, stretched to the width of its box; axis 0 to 100."""
+    span = "" if low is None or high is None else \
+        f'<path class="span" d="M{axis.at(low)} 8H{axis.at(high)}"/>'
+    return ('<svg class="interval" viewBox="0 0 100 16" preserveAspectRatio="none" '
+            f'aria-hidden="true"><path class="track" d="M0 8H100"/>{span}'
+            f'<path class="mark" d="M{axis.at(value)} 8h.001"/></svg>')
+
+
+def confusion(given: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The cells of the heat table, and the pairs that were taken for one another most."""
+    if not given:
+        return None
+    labels, counts = list(map(str, given["labels"])), numpy.array(given["counts"])
+    shares = counts / numpy.maximum(counts.sum(1, keepdims=True), 1)
+    pairs = [(counts[i, j], i, j) for i, j in numpy.argwhere(counts) if i != j]
+    pairs.sort(key=lambda pair: (-pair[0], pair[1:]))
+    whole = len(labels) <= LARGEST_MATRIX
+    rows = [(labels[i], [
+        {"count": int(counts[i, j]), "right": i == j,
+         "heat": f"{shares[i, j] ** (1 if i == j else 1 / 3):.3f}",
+         "title": f"{labels[i]} answered as {labels[j]}: {counts[i, j]:,} ({shares[i, j]:.1%})"}
+        for j in range(len(labels))]) for i in range(len(labels))] if whole else []
+    return {"labels": labels, "rows": rows, "upright": max(map(len, labels)) > 4, "pairs": [
+        {"true": labels[i], "answered": labels[j], "count": int(times), "share":
+         number(shares[i, j], 3, "fraction")} for times, i, j in pairs[:3 if whole else 15]]}

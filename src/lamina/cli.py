@@ -1,0 +1,196 @@
+"""The command line: `lamina VERB …`. Exit codes: 0 done, 2 your mistake, 1 ours, 130/143 stopped.
+
+    lamina train image-classification photos/ --minutes 5
+"""
+
+import time
+
+BEGAN = time.monotonic()  # before anything heavy is imported: --minutes counts from here
+
+import json  # noqa: E402
+import os  # noqa: E402
+import shlex  # noqa: E402
+import sys  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+from lamina import __version__, interrupt  # noqa: E402
+from lamina.arguments import Flags, Verb, described, parse  # noqa: E402
+from lamina.errors import UserError  # noqa: E402
+
+VERBS = {
+    "tasks": Verb("", "every kind of problem, with one line on each"),
+    "sample": Verb("TASK FOLDER", "write a tiny data set in the format that the task reads"),
+    "data": Verb("", "the public data sets that are known by name"),
+    "train": Verb("TASK DATA", "train, judge and save a model; --minutes 5 is all it needs"),
+    "resume": Verb("RUN", "go on with a run that was interrupted, bit for bit"),
+    "evaluate": Verb("MODEL [DATA]", "scores of a model, with their intervals"),
+    "predict": Verb("MODEL [INPUT ...]", "answers to files, folders, texts or rows"),
+    "report": Verb("RUN", "the report of a run, as text; the page is report.html beside it"),
+    "compare": Verb("RUN RUN ...", "is one run really better than another?"),
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command; gives its exit code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    interrupt.install()
+    try:
+        return command(words)
+    except UserError as mistake:
+        print(f"lamina: {mistake}", file=sys.stderr)
+        return 2
+    except interrupt.Stopped as stopped:
+        print("stopped before learning began; nothing was saved" if stopped.folder is None else
+              f"stopped and saved; go on with: lamina resume {stopped.folder}", file=sys.stderr)
+        return 128 + stopped.number
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def command(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(overview())
+        return 0
+    if words[0] in ("-V", "--version"):
+        print(f"lamina {__version__}")
+        return 0
+    verb, rest = words[0], words[1:]
+    if verb not in VERBS:
+        from lamina.errors import nearest
+
+        raise UserError(f"no verb is called {verb!r}: {nearest(verb, VERBS)}")
+    return globals()[f"do_{verb}"](rest)
+
+
+def overview() -> str:
+    """What `lamina --help` prints."""
+    lines = ["Data and minutes in; a trained, honestly measured, portable deep model out.", ""]
+    lines += [f"  lamina {name:9}{verb.places:20}{verb.help}" for name, verb in VERBS.items()]
+    lines += ["", "  lamina VERB --help                  the flags of a verb",
+              "  lamina train TASK --help            the settings of a task",
+              "", "First steps:", "  lamina sample image-classification my-photos",
+              "  lamina train image-classification my-photos --minutes 1"]
+    return "\n".join(lines)
+
+
+def do_tasks(words: list[str]) -> int:
+    parse("tasks", VERBS["tasks"], words, {})
+    from lamina import tasks
+
+    for name in tasks.names():
+        print(f"{name:24}{tasks.summary(name)}")
+    return 0
+
+
+def do_sample(words: list[str]) -> int:
+    (task, folder), _ = parse("sample", VERBS["sample"], words, {})
+    from lamina import verbs
+
+    path = verbs.sample(task, folder)
+    print(f"wrote {path}; try: lamina train {task} {path} --minutes 1")
+    return 0
+
+
+def do_data(words: list[str]) -> int:
+    parse("data", VERBS["data"], words, {})
+    from lamina import datasets
+
+    for row in datasets.table():
+        print(f"{row.name:20}{row.size / 1e6:9,.1f} MB  {row.count:24}{row.licence}")
+        print(f"{'':20}{row.what}; {', '.join(row.tasks)}; from: {row.where}")
+    return 0
+
+
+def do_train(words: list[str]) -> int:
+    if not words or words[0].startswith("-"):
+        parse("train", VERBS["train"], words, {})
+    from lamina import tasks, verbs
+    from lamina.options import Options
+    from lamina.show import Display
+
+    kind = tasks.find(words[0])
+    verb = Verb("TASK DATA", tasks.summary(words[0]))
+    flags = described(kind.Settings) | described(Options)
+    (task, data), choices = parse("train", verb, words, flags)
+    with Display() as display:
+        trained = verbs.train(task, data, watch=display, say=display.say, began=BEGAN,
+                              command=shlex.join(["lamina", "train", *words]), **choices)
+    return summary(trained)
+
+
+def do_resume(words: list[str]) -> int:
+    (run,), _ = parse("resume", VERBS["resume"], words, {})
+    from lamina import verbs
+    from lamina.show import Display
+
+    with Display() as display:
+        trained = verbs.resume(run, watch=display, say=display.say)
+    return summary(trained)
+
+
+def summary(trained) -> int:
+    from lamina.report import to_text
+
+    print(to_text(trained.report))
+    return 0
+
+
+def do_evaluate(words: list[str]) -> int:
+    flags: Flags = {"part": (str, "train, validation, test or all"),
+                    "json": (bool, "print JSON"), "offline": (bool, "never use the network")}
+    places, choices = parse("evaluate", VERBS["evaluate"], words, flags)
+    from lamina import verbs
+    from lamina.report import score_lines
+
+    as_json = choices.pop("json", False)
+    scores = verbs.evaluate(*places, **choices)
+    print(json.dumps(scores, indent=2) if as_json else score_lines(scores))
+    return 0
+
+
+def do_predict(words: list[str]) -> int:
+    flags: Flags = {"json": (bool, "print one JSON object per line"),
+                    "save": (Path, "write the answer to this file (.png, .gif, .txt, .json …); "
+                                   "several answers get numbers")}
+    (model, *inputs), choices = parse("predict", VERBS["predict"], words, flags, any_flag=True)
+    as_json, save = choices.pop("json", False), choices.pop("save", None)
+    from lamina import artifact
+
+    loaded = artifact.load(model).with_settings(choices)
+    for number, answer in enumerate(loaded.predict(inputs)):
+        if save is not None:
+            path = save if number == 0 else save.with_stem(f"{save.stem}-{number + 1}")
+            answer.save(path)
+            print(f"wrote {path}", file=sys.stderr)
+        if as_json:
+            print(json.dumps(answer.to_json(), ensure_ascii=False), flush=True)
+        else:
+            for piece in answer.pieces():
+                print(piece, end="", flush=True)
+            print()
+    return 0
+
+
+def do_report(words: list[str]) -> int:
+    (run,), choices = parse("report", VERBS["report"], words, {"json": (bool, "print JSON")})
+    from lamina import verbs
+    from lamina.report import to_text
+
+    document = verbs.report(run)
+    print(json.dumps(document, indent=2) if choices.get("json") else to_text(document))
+    return 0
+
+
+def do_compare(words: list[str]) -> int:
+    runs, choices = parse("compare", VERBS["compare"], words, {"json": (bool, "print JSON")})
+    from lamina import verbs
+
+    found = verbs.compare(*runs)
+    print(json.dumps(found, indent=2) if choices.get("json")
+          else "\n".join(line["sentence"] for line in found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

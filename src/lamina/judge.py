@@ -1,0 +1,141 @@
+"""The verdict on a trained net: its test scores, its baselines, its answers, what to do next."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+import torch
+from safetensors.numpy import save as arrays_to
+from torch import nn
+
+from lamina import scoring
+from lamina.answers import Answer, Label
+from lamina.device import Machine
+from lamina.scoring import Part
+from lamina.metrics.metric import improves
+from lamina.report import Shown, show
+from lamina.run import Run
+from lamina.task import Data, Example, Task, tensors
+
+ROWS = "test-rows.safetensors"  # what each test example contributed, for `lamina compare`
+GALLERY = 12  # answers shown
+GALLERY_SECONDS = 4.0
+
+
+@dataclass
+class Verdict:
+    """What the test part says. document: the scores, baselines and confusion of report.json."""
+
+    document: dict[str, Any]
+    gallery: list[Shown]
+    rows: dict[str, numpy.ndarray]
+
+    def rows_bytes(self) -> bytes:
+        """The rows as a safetensors file."""
+        return arrays_to({name: numpy.ascontiguousarray(rows) for name, rows in self.rows.items()})
+
+
+def verdict(task: Task, net: nn.Module, data: Data, test: Part, machine: Machine) -> Verdict:
+    """Scores of the test part with intervals, beside those of baselines that do not learn."""
+    seed = task.settings.seed
+    groups = [example.group for example in test.examples]
+    found = scoring.rows(task, net, test, machine)
+    document: dict[str, Any] = {
+        "scores": scoring.scores(task.metrics, found, seed=seed, groups=groups),
+        "baselines": [
+            {"name": name, "scores": scoring.scores(
+                [m for m in task.metrics if m.name in rows], rows, seed=seed, groups=groups)}
+            for name, rows in task.baselines(data.train, test.examples).items()]}
+    answered = answers(task, net, test, machine)
+    if answered and isinstance(answered[0][1], Label):
+        document["confusion"] = scoring.confusion(
+            [(str(example.target), answer.label) for example, answer in answered
+             if example.target is not None])
+    return Verdict(document, gallery(answered), found)
+
+
+def answers(task: Task, net: nn.Module, test: Part, machine: Machine
+            ) -> list[tuple[Example, Answer]]:
+    """Every answer where they are labels; else the first few, as many as fit a few seconds."""
+    found: list[tuple[Example, Answer]] = []
+    began = time.monotonic()
+    with torch.inference_mode(), machine.autocast():
+        for start in range(min(GALLERY, len(test))):
+            one = {k: v.to(machine.device) for k, v in tensors(
+                test.batch, slice(start, start + 1)).items()}
+            found += zip(test.examples[start : start + 1], task.answer(net, one), strict=True)
+            if isinstance(found[0][1], Label) or time.monotonic() - began > GALLERY_SECONDS:
+                break
+        if found and isinstance(found[0][1], Label):
+            found = [pair for batch, examples in scoring.batches(task, test, machine.device)
+                     for pair in zip(examples, task.answer(net, batch), strict=True)]
+    return found
+
+
+def gallery(answered: Sequence[tuple[Example, Answer]]) -> list[Shown]:
+    """The wrong labels given with most certainty, then right ones; or the first answers."""
+    wrong = [pair for pair in answered if is_wrong(pair)]
+    right = [pair for pair in answered if not is_wrong(pair)]
+    wrong.sort(key=lambda pair: -pair[1].probability)
+    chosen = wrong[: GALLERY // 2]
+    return [show(*pair) for pair in chosen + right[: GALLERY - len(chosen)]]
+
+
+def is_wrong(pair: tuple[Example, Answer]) -> bool:
+    """Whether the answer is a label, and another than the target."""
+    example, answer = pair
+    return (isinstance(answer, Label) and example.target is not None
+            and answer.label != example.target)
+
+
+def findings(document: dict[str, Any], log: list[dict[str, Any]], run: Run
+             ) -> list[dict[str, str]]:
+    """What the numbers say a person should know, most urgent first."""
+    chief = document["scores"][0]
+    metric = run.task.metrics[0]
+    found = []
+    for baseline in document["baselines"]:
+        score = next((s for s in baseline["scores"] if s["name"] == chief["name"]), None)
+        if score and not improves(metric, chief["value"], score["value"]):
+            found.append(finding(
+                "error", f"not better than {baseline['name']}, which does not learn",
+                f"{chief['name']} {chief['value']:.4g} against {score['value']:.4g}",
+                "train longer, and look at the curves: the loss should fall"))
+    if chief["n"] < 100:
+        found.append(finding("warning", "the test part is small",
+                             f"{chief['n']} examples give the interval {chief['low']:.4g} to "
+                             f"{chief['high']:.4g}", "collect more examples for the test part"))
+    if document["data"]["damaged"]:
+        found.append(finding("warning", "damaged examples were left out",
+                             f"{len(document['data']['damaged'])}: "
+                             + "; ".join(document["data"]["damaged"][:3]),
+                             "mend or remove these files"))
+    return found + course(log, metric, document)
+
+
+def course(log: list[dict[str, Any]], metric: Any, document: dict[str, Any]
+           ) -> list[dict[str, str]]:
+    """What the validation scores over time say: stopped too early, or too late."""
+    scored = [line for line in log if metric.name in line.get("scores", {})]
+    if len(scored) < 4:
+        return []
+    values = [line["scores"][metric.name] for line in scored]
+    best = max(values) if metric.better == "higher" else min(values)
+    place = values.index(best)
+    evidence = (f"validation {metric.name}: best {best:.4g} at step {scored[place]['step']}, "
+                f"last {values[-1]:.4g} at step {scored[-1]['step']}")
+    if place < 0.6 * len(values):
+        return [finding("warning", "it learnt the training part by heart in the second half",
+                        evidence, "train for less time, give it more data, or a smaller net")]
+    gain = abs(values[-1] - values[-2])
+    if place == len(values) - 1 and gain > 0.05 * abs(values[-1] - values[0]) > 0:
+        return [finding("hint", "still improving when the time was over", evidence,
+                        f"twice the time: {document['command'].split(' --')[0]} --steps "
+                        f"{2 * scored[-1]['step']}")]
+    return []
+
+
+def finding(level: str, what: str, evidence: str, do: str) -> dict[str, str]:
+    return {"level": level, "what": what, "evidence": evidence, "do": do}

@@ -1,0 +1,116 @@
+"""GPT: a decoder of causal attention blocks, with rotary positions and a cache for sampling.
+
+Radford et al. 2019 with what later work kept: RMS norm before each part (Zhang and Sennrich 2019),
+rotary positions (Su et al. 2021), normed queries and keys (Dehghani et al. 2023), squared ReLU
+(So et al. 2021), no biases, and output layers that start at zero.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import dropout, rms_norm, scaled_dot_product_attention
+
+Cache = list[tuple[Tensor, Tensor]]  # of each layer: keys and values (batch, heads, past, depth)
+
+
+class GPT(nn.Module):
+    """Next-token logits from tokens.
+
+    vocabulary: the number of different tokens.
+    width: channels of the residual path; each head has width / heads of them, an even number.
+    dropout: fraction of channels dropped from the embedding and from each part's output.
+    """
+
+    def __init__(self, vocabulary: int, *, layers: int, width: int, heads: int,
+                 dropout: float = 0.0):
+        super().__init__()
+        if width % (2 * heads):
+            raise ValueError(f"expected a width divisible by twice the heads, got width {width} "
+                             f"and heads {heads}")
+        self.depth, self.dropout = width // heads, dropout
+        self.embedding = nn.Embedding(vocabulary, width)
+        self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(layers))
+        self.head = nn.Linear(width, vocabulary, bias=False)
+        nn.init.zeros_(self.head.weight)  # the first answer is the uniform one
+
+    def forward(self, tokens: Tensor, past: Cache | None = None) -> tuple[Tensor, Cache]:
+        """Logits (batch, time, vocabulary) of what follows each token, and the cache.
+
+        tokens: whole numbers (batch, time).
+        past: the cache that came with the tokens before these; None where there are none.
+        """
+        seen = past[0][0].shape[2] if past else 0
+        turns = rotations(seen, tokens.shape[1], self.depth, tokens.device)
+        x = norm(self.embedding(tokens))  # (batch, time, width)
+        x = dropout(x, self.dropout, self.training)
+        cache = []
+        for index, block in enumerate(self.blocks):
+            x, entry = block(x, turns, past[index] if past else None)
+            cache.append(entry)
+        return self.head(norm(x)), cache
+
+
+class Block(nn.Module):
+    """Causal attention, then two layers at each position, each added to the residual path."""
+
+    def __init__(self, width: int, heads: int, dropout: float):
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.query = nn.Linear(width, width, bias=False)
+        self.key = nn.Linear(width, width, bias=False)
+        self.value = nn.Linear(width, width, bias=False)
+        self.output = nn.Linear(width, width, bias=False)
+        self.expand = nn.Linear(width, 4 * width, bias=False)
+        self.contract = nn.Linear(4 * width, width, bias=False)
+        nn.init.zeros_(self.output.weight)  # each block starts as the identity
+        nn.init.zeros_(self.contract.weight)
+
+    def forward(self, x: Tensor, turns: tuple[Tensor, Tensor],
+                past: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """The residual path (batch, time, width) after this block, and its keys and values."""
+        attended, cache = self.attend(norm(x), turns, past)
+        x = x + dropout(attended, self.dropout, self.training)
+        inner = self.expand(norm(x)).relu().square()
+        return x + dropout(self.contract(inner), self.dropout, self.training), cache
+
+    def attend(self, x: Tensor, turns: tuple[Tensor, Tensor],
+               past: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """What each position takes from itself and from those before it."""
+        query, key, value = (layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+                             for layer in (self.query, self.key, self.value))
+        query, key = rotate(norm(query), turns), rotate(norm(key), turns)
+        if past is not None:
+            key, value = torch.cat((past[0], key), 2), torch.cat((past[1], value), 2)
+        mixed = attention(query, key, value)  # (batch, heads, time, depth)
+        return self.output(mixed.transpose(1, 2).flatten(2)), (key, value)
+
+
+def norm(x: Tensor) -> Tensor:
+    """The channels scaled to a root mean square of 1."""
+    return rms_norm(x, x.shape[-1:])
+
+
+def rotations(start: int, time: int, depth: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Cosines and signed sines (time, depth) of the turns at positions from `start` on."""
+    frequencies = 10000 ** -(torch.arange(0, depth, 2, device=device) / depth)
+    angles = torch.arange(start, start + time, device=device)[:, None] * frequencies
+    return angles.cos().repeat(1, 2), torch.cat((-angles.sin(), angles.sin()), 1)
+
+
+def rotate(x: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
+    """Channels i and i + depth/2 turned by their position's angle (Su et al. 2021, eq. 34)."""
+    cosine, sine = (turn.to(x.dtype) for turn in turns)
+    return x * cosine + x.roll(x.shape[-1] // 2, -1) * sine
+
+
+def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """softmax(Q Kᵀ / √depth) V over no later position (Vaswani et al. 2017, equation 1).
+
+    The queries are those of the last positions. On a CPU the equation as written is up to 4 times
+    faster than PyTorch's fused kernel, whose backward pass is slow in bfloat16.
+    """
+    time, seen = query.shape[2], key.shape[2]
+    if query.is_cuda and time == seen:
+        return scaled_dot_product_attention(query, key, value, is_causal=True)
+    later = torch.full((time, seen), float("-inf"), dtype=query.dtype, device=query.device)
+    scores = query * query.shape[-1] ** -0.5 @ key.transpose(-1, -2)
+    return (scores + later.triu(1 + seen - time)).softmax(-1) @ value

@@ -1,0 +1,96 @@
+"""Nets that value the actions of a state: Q networks, for numbers or pictures, plain or duelling."""
+
+import torch
+from torch import Tensor, nn
+
+LARGE_KERNELS = ((32, 8, 4), (64, 4, 2), (64, 3, 1))  # (channels, side, stride): Mnih et al. 2015
+SMALL_KERNELS = ((32, 3, 1), (64, 3, 1))  # for pictures too small for those
+SMALLEST_LARGE = 36  # pixels: the shortest side that the large kernels leave something of
+
+
+class Perceptron(nn.Module):
+    """Fully connected layers with relu."""
+
+    def __init__(self, inputs: int, width: int, layers: int):
+        super().__init__()
+        sizes = [inputs] + [width] * layers
+        self.layers = nn.ModuleList(nn.Linear(*pair) for pair in zip(sizes, sizes[1:]))
+        self.width = width
+
+    def forward(self, numbers: Tensor) -> Tensor:  # (batch, inputs) -> (batch, width)
+        hidden = numbers.to(self.layers[0].weight.dtype)
+        for layer in self.layers:
+            hidden = layer(hidden).relu()
+        return hidden
+
+
+class PictureFeatures(nn.Module):
+    """Convolutions and one fully connected layer over pixels (Mnih et al. 2015, Methods)."""
+
+    def __init__(self, height: int, width: int, channels: int, features: int):
+        super().__init__()
+        kernels = LARGE_KERNELS if min(height, width) >= SMALLEST_LARGE else SMALL_KERNELS
+        self.convolutions = nn.ModuleList()
+        for wanted, side, stride in kernels:
+            padding = 1 if side == 3 else 0
+            self.convolutions.append(nn.Conv2d(channels, wanted, side, stride, padding))
+            height = (height + 2 * padding - side) // stride + 1
+            width = (width + 2 * padding - side) // stride + 1
+            channels = wanted
+        self.project = nn.Linear(channels * height * width, features)
+        self.width = features
+
+    def forward(self, pixels: Tensor) -> Tensor:  # (batch, height, width, channels) uint8
+        hidden = pixels.permute(0, 3, 1, 2).to(self.project.weight.dtype) / 255
+        for convolution in self.convolutions:
+            hidden = convolution(hidden).relu()
+        return self.project(hidden.flatten(1)).relu()
+
+
+class DuellingHead(nn.Module):
+    """Q(s, a) = V(s) + A(s, a) - mean of A(s, .) (Wang et al. 2016, equation 9)."""
+
+    def __init__(self, inputs: int, actions: int):
+        super().__init__()
+        self.value = nn.Linear(inputs, 1)
+        self.advantage = nn.Linear(inputs, actions)
+
+    def forward(self, features: Tensor) -> Tensor:  # (batch, inputs) -> (batch, actions)
+        advantage = self.advantage(features)
+        return self.value(features) + advantage - advantage.mean(1, keepdim=True)
+
+
+class QNetwork(nn.Module):
+    """The expected return of each action.
+
+    shape: of an observation: (numbers,), or (height, width, channels) of a uint8 picture.
+    """
+
+    def __init__(self, shape: tuple[int, ...], actions: int, *, width: int, layers: int,
+                 duelling: bool):
+        super().__init__()
+        self.features = (PictureFeatures(*shape, features=width) if len(shape) == 3
+                         else Perceptron(*shape, width=width, layers=layers))
+        self.head = DuellingHead(width, actions) if duelling else nn.Linear(width, actions)
+
+    def forward(self, observation: Tensor) -> Tensor:  # (batch, *shape) -> (batch, actions)
+        return self.head(self.features(observation))
+
+
+class OnlineAndTarget(nn.Module):
+    """A net that learns and an earlier state of it that learning aims at (Mnih et al. 2015)."""
+
+    def __init__(self, online: nn.Module, target: nn.Module):
+        super().__init__()
+        self.online = online
+        self.target = target.requires_grad_(False)
+        self.renew()
+
+    @torch.no_grad()
+    def renew(self) -> None:
+        """Make the target equal to the net that learns."""
+        for old, new in zip(self.target.parameters(), self.online.parameters(), strict=True):
+            old.copy_(new)
+
+    def forward(self, observation: Tensor) -> Tensor:  # (batch, *shape) -> (batch, actions)
+        return self.online(observation)

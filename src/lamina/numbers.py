@@ -1,0 +1,46 @@
+"""Numbers as people read them."""
+
+import math
+
+SPACE = "\N{NO-BREAK SPACE}"
+
+
+def number(value: float | None, places: int = 0, unit: str = "") -> str:
+    """A number with its unit: "98.97 %", "48,213 USD"; the unit "fraction" becomes per cent."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    if unit == "fraction":
+        value, places, unit = 100 * value, max(0, places - 2), "%"
+    text = f"{value:,.{places}f}".replace("-", "\N{MINUS SIGN}")
+    return f"{text}{SPACE}{unit}" if unit else text
+
+
+def decimals(spread: float, digits: int = 2) -> int:
+    """How many decimal places show a difference of this size with so many digits."""
+    if not (spread > 0 and math.isfinite(spread)):
+        return 4
+    return min(8, max(0, digits - 1 - math.floor(math.log10(spread) + 1e-9)))
+
+
+def duration(seconds: float) -> str:
+    """A length of time: "8.3 s", "4 min 12 s", "2 h 05 min"."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def size(given: float) -> str:
+    """An amount of memory: "312 MB"."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if given < 999.5:
+            break
+        given /= 1000
+    else:
+        unit = "TB"
+    return f"{given:,.3g} {unit}" if unit != "bytes" else f"{given:,.0f} bytes"
+
+
+def count(given: float | None) -> str:
+    """A whole number with thousands separated."""
+    return number(given)

@@ -1,0 +1,51 @@
+"""What may be asked of any run, whatever its task."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lamina.budget import Budget
+from lamina.errors import UserError, nearest
+from lamina.metrics.metric import Metric
+from lamina.settings import Checked, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(Checked):
+    """How long, where and from what a run learns; the task's own settings say how."""
+
+    minutes: float | None = setting(
+        None, "time for everything: reading, learning, evaluating, writing", high=60 * 24 * 365)
+    epochs: float | None = setting(None, "passes over the training part", high=1e6)
+    steps: str | None = setting(None, "optimizer steps, as settings.json of a run writes them")
+    target: str | None = setting(
+        None, "METRIC=VALUE of the validation part that ends the run, such as accuracy=0.99")
+    run: str | None = setting(None, "folder of the run; default: runs/ and the name of the data")
+    start_from: str | None = setting(None, "model file or run whose fitting tensors are taken over")
+    evaluations: int = setting(10, "times the validation part is scored", low=1, high=10000)
+    micro_batches: int = setting(1, "parts of each batch, to save memory", low=1, high=65536)
+    precision: Literal["auto", "float32", "bfloat16"] = setting(
+        "auto", "of the arithmetic; auto: the faster of what the task allows when there are "
+                "--minutes, else float32")
+    device: str = setting("auto", "cpu, cuda, cuda:1 …; auto: a GPU where there is one")
+    threads: int = setting(0, "of the CPU; 0: torch's own choice", low=0, high=4096)
+    offline: bool = setting(False, "never use the network")
+
+    def budget(self, default: Budget) -> Budget:
+        """What ends the run: what was asked for, or the task's default."""
+        if self.minutes is None and self.epochs is None and self.steps is None:
+            return default
+        return Budget(self.minutes, self.epochs, self.steps)
+
+    def goal(self, metrics: tuple[Metric, ...]) -> tuple[str, float] | None:
+        """The target as (metric, value)."""
+        if self.target is None:
+            return None
+        name, _, value = self.target.partition("=")
+        known = [metric.name for metric in metrics]
+        if name not in known:
+            raise UserError(f"target: no metric is called {name!r}: {nearest(name, known)}")
+        try:
+            return name, float(value)
+        except ValueError:
+            raise UserError(f"target: expected METRIC=VALUE such as {name}=0.99, "
+                            f"got {self.target!r}") from None

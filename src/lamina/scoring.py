@@ -1,0 +1,187 @@
+"""Honest numbers: rows of a part, scores with 95 % intervals, baselines that do not learn."""
+
+import math
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+import torch
+from torch import nn
+
+from lamina.device import Machine
+from lamina.errors import UserError
+from lamina.keys import numpy_generator
+from lamina.learning import Batch
+from lamina.metrics.metric import Metric, mean
+from lamina.task import Example, Task, tensors
+
+RESAMPLES = 1000
+DAMAGE_ALLOWED = 0.05  # of the examples of a part
+CHUNK = 1024  # examples encoded by one thread at a time
+
+
+@dataclass
+class Part:
+    """A part of a data set, as people have it and as tensors."""
+
+    examples: Sequence[Example]
+    batch: Batch
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+
+def encode(task: Task, examples: Sequence[Example], damaged: list[str], *,
+           name: str = "data") -> Part:
+    """The examples as tensors, decoded in parallel; damaged ones are named and left out.
+
+    UserError: more than 5 % of them are damaged.
+    """
+    chunks = [examples[i : i + CHUNK] for i in range(0, len(examples), CHUNK)]
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        parts = list(threads.map(lambda chunk: encode_chunk(task, chunk), chunks))
+    bad = [line for part in parts for line in part[2]]
+    damaged += bad
+    if len(bad) > DAMAGE_ALLOWED * len(examples) or len(bad) == len(examples):
+        raise UserError(f"{len(bad)} of {len(examples)} examples of the {name} part are damaged, "
+                        f"expected at most {DAMAGE_ALLOWED:.0%}; the first: {bad[0]}")
+    kept = [part for part in parts if part[0]]
+    batch = {key: torch.cat([part[1][key] for part in kept]) for key in kept[0][1]} \
+        if len(kept) > 1 else kept[0][1]
+    return Part([example for part in kept for example in part[0]], batch)
+
+
+def encode_chunk(task: Task, examples: Sequence[Example]
+                 ) -> tuple[Sequence[Example], Batch, list[str]]:
+    """(examples kept, their tensors, "name: why" of the damaged)."""
+    try:
+        return examples, task.encode(examples), []
+    except (ValueError, OSError) as reason:
+        if len(examples) == 1:
+            return [], {}, [f"{named(examples[0])}: {reason}"]
+    half = len(examples) // 2
+    first, second = (encode_chunk(task, part) for part in (examples[:half], examples[half:]))
+    batch = {key: torch.cat([part[1][key] for part in (first, second) if part[0]])
+             for key in first[1] or second[1]}
+    return [*first[0], *second[0]], batch, first[2] + second[2]
+
+
+def named(example: Example) -> str:
+    """A short name of an example, for a message."""
+    text = str(example.input) if not isinstance(example.input, numpy.ndarray) else "an array"
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+def batches(task: Task, part: Part, device: torch.device
+            ) -> Iterator[tuple[Batch, Sequence[Example]]]:
+    """The part in order, in batches that nothing is learnt from."""
+    for start in range(0, len(part), task.examples_at_once):
+        chosen = slice(start, start + task.examples_at_once)
+        batch = {k: v.to(device) for k, v in tensors(part.batch, chosen).items()}
+        yield batch, part.examples[chosen]
+
+
+def rows(task: Task, net: nn.Module, part: Part, machine: Machine) -> dict[str, numpy.ndarray]:
+    """For each metric that can be measured, what each example contributes: (examples, columns)."""
+    net.eval()
+    found: dict[str, list[numpy.ndarray]] = {metric.name: [] for metric in task.metrics}
+    with torch.inference_mode(), machine.autocast():
+        for batch, examples in batches(task, part, machine.device):
+            for name, values in task.evaluate(net, batch, examples).items():
+                found[name].append(values)
+    return {name: numpy.concatenate(values) for name, values in found.items() if values}
+
+
+def point_scores(metrics: Sequence[Metric], found: dict[str, numpy.ndarray]) -> dict[str, float]:
+    """The scores alone."""
+    return {metric.name: metric.score(found[metric.name]) for metric in metrics
+            if metric.name in found}
+
+
+def scores(metrics: Sequence[Metric], found: dict[str, numpy.ndarray], *, seed: int,
+           groups: Sequence[str | None] = ()) -> list[dict[str, Any]]:
+    """Each score with its 95 % interval, as report.json holds them."""
+    table = []
+    for metric in (metric for metric in metrics if metric.name in found):
+        values = found[metric.name]
+        low, high = interval(metric, values, seed=seed, groups=groups)
+        table.append({"name": metric.name, "value": metric.score(values), "low": low,
+                      "high": high, "n": len(values), "unit": metric.unit,
+                      "better": metric.better, "help": metric.help})
+    return table
+
+
+def interval(metric: Metric, values: numpy.ndarray, *, seed: int,
+             groups: Sequence[str | None] = ()) -> tuple[float, float]:
+    """A 95 % interval of the score: bootstrap over examples, or over groups where there are any.
+
+    A plain fraction of right answers takes Wilson's interval instead, which stays honest where
+    all answers are right: there every resample is the same (Wilson 1927).
+    """
+    grouped = len(groups) == len(values) and any(group is not None for group in groups)
+    if metric.score is mean and not grouped and numpy.isin(values, (0.0, 1.0)).all():
+        return wilson(values[:, 0].sum(), len(values))
+    draws = resamples(len(values), groups if grouped else (), seed=seed)
+    with numpy.errstate(all="ignore"):
+        drawn = numpy.array([metric.score(values[chosen]) for chosen in draws])
+    drawn = drawn[numpy.isfinite(drawn)]
+    if not len(drawn):
+        return math.nan, math.nan
+    low, high = numpy.percentile(drawn, (2.5, 97.5))
+    return float(low), float(high)
+
+
+def wilson(right: float, count: int, z: float = 1.959964) -> tuple[float, float]:
+    """The interval of a fraction `right / count`."""
+    share, spread = right / count, z * z / count
+    centre = (share + spread / 2) / (1 + spread)
+    half = z / (1 + spread) * math.sqrt(share * (1 - share) / count + spread / (4 * count))
+    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
+
+
+def resamples(count: int, groups: Sequence[str | None], *, seed: int) -> Iterator[numpy.ndarray]:
+    """Bootstrap draws of indices, by example or by whole group; fewer for very large parts."""
+    random = numpy_generator(seed, "bootstrap")
+    draws = max(200, min(RESAMPLES, 20_000_000 // count))
+    if not groups:
+        for _ in range(draws):
+            yield random.integers(count, size=count)
+        return
+    members: dict[str, list[int]] = {}
+    for index, group in enumerate(groups):
+        members.setdefault(group if group is not None else f"alone {index}", []).append(index)
+    bundles = [numpy.array(bundle) for bundle in members.values()]
+    for _ in range(draws):
+        yield numpy.concatenate([bundles[i] for i in random.integers(len(bundles),
+                                                                      size=len(bundles))])
+
+
+def paired(metric: Metric, first: numpy.ndarray, second: numpy.ndarray, *, seed: int
+           ) -> tuple[float, float, float]:
+    """How much the second score is above the first on the same examples: (value, low, high)."""
+    def difference(chosen: Any) -> float:
+        return metric.score(second[chosen]) - metric.score(first[chosen])
+
+    drawn = numpy.array([difference(chosen) for chosen in resamples(len(first), (), seed=seed)])
+    low, high = numpy.percentile(drawn, (2.5, 97.5))
+    return difference(slice(None)), float(low), float(high)
+
+
+def confusion(pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """{"labels", "counts"} of (true label, answered label); rows are the true labels."""
+    labels = sorted({label for pair in pairs for label in pair}, key=natural)
+    place = {label: index for index, label in enumerate(labels)}
+    counts = [[0] * len(labels) for _ in labels]
+    for true, answered in pairs:
+        counts[place[true]][place[answered]] += 1
+    return {"labels": labels, "counts": counts}
+
+
+def natural(text: str) -> tuple[int, float, str]:
+    """Sorts numbers by value, before words."""
+    try:
+        return 0, float(text), text
+    except ValueError:
+        return 1, 0.0, text

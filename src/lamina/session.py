@@ -1,0 +1,343 @@
+"""A training from data and minutes to a report: reads, learns, judges, writes the run folder.
+
+    runs/<name>/settings.json, log.jsonl, checkpoints/, model.safetensors, report.json, report.html
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shlex
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from lamina import artifact, device, judge, measure, storage, tasks
+from lamina.budget import Budget, Plan
+from lamina.errors import UserError, nearest
+from lamina.scoring import DAMAGE_ALLOWED, Part, encode
+from lamina.learning import Batch
+from lamina.options import Options
+from lamina.report import write as write_report
+from lamina.run import Point, Run
+from lamina.settings import as_flags
+from lamina.task import Data, Task
+
+SLACK = 0.97  # of the minutes are planned for; the rest is for what a noisy machine adds
+WRITING_SECONDS = 1.5  # of the report, the model file and the end of the process
+
+
+@dataclass
+class Parts:
+    """The parts of a data set, read and encoded."""
+
+    data: Data
+    train: Batch
+    validation: Part
+    test: Part
+
+    def summary(self, source: str) -> dict[str, Any]:
+        """What settings.json, the model file and the report say of the data."""
+        return {"source": source, "train": len(next(iter(self.train.values()))),
+                "validation": len(self.validation), "test": len(self.test),
+                "split": self.data.how, "fingerprint": fingerprint(self.train, self.validation.batch,
+                                                                   self.test.batch),
+                "notes": self.data.notes, "damaged": self.data.damaged}
+
+
+class Session:
+    """One run folder, locked for this process. Leave with `close`."""
+
+    def __init__(self, folder: Path, say: Callable[[str], None]):
+        self.folder, self.say = folder, say
+        self.began = time.monotonic()
+        self.lock = lock(folder)
+        self.run: Run
+        self.parts: Parts
+        self.settings: dict[str, Any] = {}
+
+    # ---- beginning --------------------------------------------------------------------------
+
+    @classmethod
+    def start(cls, name: str, source: str, options: Options, settings: dict[str, Any], *,
+              command: str, began: float, say: Callable[[str], None]) -> "Session":
+        """A new run: data read, net built, machine measured, steps planned, all written down."""
+        kind = tasks.find(name)
+        chosen = kind.Settings.make(settings, what=f"setting of {name}")
+        budget = options.budget(kind.budget)
+        path = find_data(kind, source, offline=options.offline)
+        place = device.machine(device=options.device, precision=options.precision,
+                               threads=options.threads)
+        task = kind(chosen)
+        parts = prepare(task, path)
+        options.goal(task.metrics)
+        session = cls(folder_for(options.run, source), say)
+        try:
+            session.began = began
+            session.settings = {
+                "task": tasks.name_of(kind), "name": session.folder.name, "command": command,
+                "created": datetime.now(UTC).isoformat(timespec="seconds"),
+                "source": str(path) if Path(path).exists() else source,
+                "settings": chosen.to_json(), "options": options.to_json(),
+                "facts": task.facts.to_json(), "data": parts.summary(source),
+                "versions": device.versions()}
+            session.plan(task, parts, budget, options, place)
+        except BaseException:
+            session.close()
+            raise
+        return session
+
+    def plan(self, task: Task, parts: Parts, budget: Budget, options: Options,
+             place: device.Machine) -> None:
+        """Build the net, fix the number of steps, and write settings.json and checkpoint 0."""
+        net = task.start()
+        if options.start_from:
+            note = artifact.start_from(task.exported(net), options.start_from)
+            parts.data.notes.append(note)
+            self.say(note)
+        self.build(task, parts, net, place, Plan(1), options.evaluations)
+        deadline = plan_steps(self.run, budget, options, parts, self.began)
+        self.settings |= {"steps": str(self.run.plan), "evaluations": self.run.evaluations,
+                          "machine": self.run.machine.to_json(), "repeat": self.repeat()}
+        storage.write_json(self.folder / "settings.json", self.settings)
+        self.run.save()
+        if deadline is not None:
+            self.run.keep_pace = measure.Pace(self.run, deadline)
+
+    def build(self, task: Task, parts: Parts, net: nn.Module, place: device.Machine, plan: Plan,
+              evaluations: int) -> None:
+        options = Options.make(self.settings["options"])
+        self.parts = parts
+        self.run = Run(task, net, parts.train, parts.validation, machine=place, plan=plan,
+                       folder=self.folder, evaluations=evaluations,
+                       micro_batches=options.micro_batches, target=options.goal(task.metrics),
+                       say=self.say)
+
+    @classmethod
+    def reopen(cls, folder: Path, *, say: Callable[[str], None]) -> "Session":
+        """A run that was interrupted, standing where its newest good checkpoint was taken.
+
+        UserError: no run folder, another data set than then, no good checkpoint.
+        """
+        settings = read_settings(folder)
+        session = cls(folder, say)
+        try:
+            session.settings = settings
+            options = Options.make(settings["options"])
+            kind = tasks.find(settings["task"])
+            place = device.machine(**settings["machine"])
+            task = kind(kind.Settings.make(settings["settings"]),
+                        kind.Facts.make(settings["facts"], what="fact"))
+            parts = prepare(task, find_data(kind, settings["source"], offline=options.offline))
+            if parts.summary("")["fingerprint"] != settings["data"]["fingerprint"]:
+                raise UserError(f"the data at {settings['source']} differ from those that {folder} "
+                                "was started with; train anew, or bring the old data back")
+            session.build(task, parts, task.start(), place, Plan(settings["steps"]),
+                          settings["evaluations"])
+            if not session.run.resume():
+                if any((folder / "checkpoints").glob("step-*")):
+                    raise UserError(f"no checkpoint of {folder} is usable; train anew")
+                session.say("no checkpoint was written yet; starting at step 0")
+        except BaseException:
+            session.close()
+            raise
+        return session
+
+    # ---- learning and ending ----------------------------------------------------------------
+
+    def train(self) -> Iterator[Point]:
+        """Learns; a point for each step. The best model so far is on disk from the first
+        evaluation on."""
+        for point in self.run.train():
+            if point.scores and self.run.best and self.run.best["step"] == point.step:
+                self.save_model()
+            yield point
+
+    def save_model(self, scores: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+        """Write the best weights so far as model.safetensors."""
+        best = self.run.best
+        net = self.run.task.start().to(self.run.machine.device)
+        net.load_state_dict(best["weights"] if best else self.run.net.state_dict())
+        known = {name: self.settings[name] for name in ("versions", "created")}
+        data = {name: self.settings["data"][name] for name in ("source", "split", "fingerprint")}
+        document = {**known, "data": data, "scores": scores or [],
+                    "validation": best["scores"] if best else {}, "steps": self.run.step}
+        return artifact.save(self.folder / artifact.NAME, self.run.task, net, document)
+
+    def conclude(self) -> dict[str, Any]:
+        """Judge the best weights on the test part, once; write the model file and the report."""
+        run = self.run
+        self.settings["steps"] = str(run.plan)
+        self.settings["repeat"] = self.repeat()
+        storage.write_json(self.folder / "settings.json", self.settings)
+        net = run.finish()
+        verdict = judge.verdict(run.task, net, self.parts.data, self.parts.test, run.machine)
+        storage.write(self.folder / judge.ROWS, verdict.rows_bytes())
+        model = self.save_model(verdict.document["scores"])
+        document = {
+            "task": self.settings["task"], "name": self.folder.name,
+            "folder": str(self.folder),
+            "command": self.settings["command"], "date": self.settings["created"],
+            "data": self.settings["data"], **verdict.document,
+            "cost": self.cost(net), "settings": self.settings["settings"],
+            "steps": self.settings["steps"], "repeat": self.settings["repeat"],
+            "versions": self.settings["versions"], "model": model}
+        document["findings"] = judge.findings(document, read_log(self.folder), run)
+        write_report(self.folder, document, verdict.gallery)
+        return document
+
+    def cost(self, net: nn.Module) -> dict[str, Any]:
+        run = self.run
+        learning = max(run.seconds, 1e-9)
+        count = len(next(iter(self.parts.train.values())))
+        return {"seconds": round(time.monotonic() - self.began, 2),
+                "learning_seconds": round(run.seconds, 2), "steps": run.step,
+                "epochs": round(run.examples / count, 2),
+                "examples_per_second": round(run.examples / learning, 1),
+                "parameters": sum(p.numel() for p in net.parameters()),
+                "peak_memory_bytes": device.peak_memory_bytes(), **run.machine.to_json()}
+
+    def repeat(self) -> str:
+        """The command that makes the same weights again."""
+        run, options = self.run, Options.make(self.settings["options"])
+        asked = {name: value for name in ("micro_batches", "start_from", "target")
+                 if (value := getattr(options, name)) != getattr(Options(), name)}
+        default = type(run.task.settings)().to_json()
+        chosen = {name: value for name, value in self.settings["settings"].items()
+                  if value != default[name]}
+        return shlex.join(["lamina", "train", self.settings["task"], self.settings["source"],
+                           *as_flags({"steps": str(run.plan), "evaluations": run.evaluations,
+                                      **run.machine.to_json(), **asked, **chosen})])
+
+    def close(self) -> None:
+        """Give the run folder free."""
+        os.close(self.lock)
+
+
+def prepare(task: Task, path: Path | str) -> Parts:
+    """Read, study and encode the data set; facts are studied only where there are none yet."""
+    data = task.read(path)
+    held = len(data.train) + len(data.validation) + len(data.test)
+    if len(data.damaged) > DAMAGE_ALLOWED * (held + len(data.damaged)):
+        raise UserError(f"{len(data.damaged)} of {held + len(data.damaged)} examples are damaged, "
+                        f"expected at most {DAMAGE_ALLOWED:.0%}; the first: {data.damaged[0]}")
+    if task.facts is None:
+        task.facts = task.study(data.train)
+    train = encode(task, data.train, data.damaged, name="training")
+    validation = encode(task, data.validation, data.damaged, name="validation")
+    test = encode(task, data.test, data.damaged, name="test")
+    data.train = train.examples
+    return Parts(data, train.batch, validation, test)
+
+
+def plan_steps(run: Run, budget: Budget, options: Options, parts: Parts, began: float
+               ) -> float | None:
+    """Fix the run's plan; gives the moment by which learning must end, if there is one."""
+    if budget.steps is not None:
+        run.plan = Plan(budget.steps)
+        return None
+    if budget.epochs is not None:
+        length = run.phases[-1].batches.length
+        if length is None:
+            raise UserError(f"{tasks.name_of(type(run.task))} has no epochs: there is no end to "
+                            "its data; give --steps or --minutes")
+        run.plan = Plan(max(1, round(budget.epochs * length)))
+        return None
+    whole = 60 * budget.minutes
+    trial = min(0.04 * whole, 4.0)
+    step = measure.choose_precision(run, trial) if options.precision == "auto" \
+        else measure.seconds_per_step(run, trial)
+    evaluation = measure.seconds_per_evaluation(run)
+    ending = evaluation * 2 * len(parts.test) / len(parts.validation) + WRITING_SECONDS
+    deadline = began + SLACK * whole - ending
+    left = deadline - time.monotonic()
+    run.evaluations = max(1, min(run.evaluations, int(0.15 * left / max(evaluation, 1e-9))))
+    run.plan = Plan(max(1, int((left - run.evaluations * evaluation) / step)))
+    return deadline
+
+
+def find_data(kind: type[Task], source: str, *, offline: bool) -> Path | str:
+    """The path of a data set given by path or by a catalogue name; UserError offers a near one."""
+    from lamina.datasets import CATALOGUE, find
+
+    path = Path(source).expanduser()
+    if path.exists():
+        return path
+    if source in CATALOGUE:
+        return find(source, offline=offline)
+    if kind.reads_names:
+        return source
+    near = [str(path.parent / entry.name) for entry in path.parent.iterdir()] \
+        if path.parent.is_dir() else []
+    raise UserError(f"no file, folder or known data set is called {source!r}: "
+                    + nearest(source, [*near, *CATALOGUE]))
+
+
+def folder_for(asked: str | None, source: str) -> Path:
+    """The folder of a new run: the one asked for, or a fresh one below runs/."""
+    if asked is not None:
+        folder = Path(asked)
+        if (folder / "settings.json").exists():
+            settings = read_settings(folder)
+            raise UserError(f"{folder} already holds a run of {settings['task']}; "
+                            f"lamina resume {folder}, or give another --run folder")
+        return folder
+    stem = Path(source).name.split(".")[0] or "run"
+    folder, number = Path("runs") / stem, 1
+    while folder.exists():
+        number += 1
+        folder = Path("runs") / f"{stem}-{number}"
+    return folder
+
+
+def lock(folder: Path) -> int:
+    """Hold the folder until this process ends, however it ends; UserError if another holds it."""
+    with storage.told(folder.parent, 0):
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise UserError(f"another process is working on {folder}; wait for it, or give another "
+                        "--run folder") from None
+    return descriptor
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """settings.json of a run folder; UserError if it is none."""
+    path = folder / "settings.json"
+    if not path.is_file():
+        near = [entry.name for entry in folder.parent.iterdir()] if folder.parent.is_dir() else []
+        raise UserError(f"{folder} is no run folder (it holds no settings.json): "
+                        f"{nearest(folder.name, near)}")
+    try:
+        settings = json.loads(path.read_text())
+        missing = {"task", "settings", "facts", "options", "source", "data", "steps",
+                   "evaluations", "machine"} - set(settings)
+        if missing:
+            raise ValueError(f"it lacks {sorted(missing)[0]!r}")
+        return settings
+    except (ValueError, OSError, TypeError) as reason:
+        raise UserError(f"{path} cannot be read ({reason})") from None
+
+
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """The lines of log.jsonl."""
+    path = folder / "log.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def fingerprint(*batches: Batch) -> str:
+    """SHA-256 of encoded data: two data sets that learn alike have the same."""
+    digest = hashlib.sha256()
+    for batch in batches:
+        for name, values in sorted(batch.items()):
+            digest.update(repr((name, str(values.dtype), tuple(values.shape))).encode())
+            digest.update(values.contiguous().reshape(-1).view(dtype=values.dtype).numpy().data)
+    return digest.hexdigest()

@@ -1,0 +1,73 @@
+"""Where batches come from: endless, and resumable from a few integers.
+
+A source may be a data set in memory (`Batches`), an environment that is played, or a teacher.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lamina.keys import generator
+
+
+class Source(ABC):
+    """An endless iterator of batches whose whole state can be saved and taken back."""
+
+    length: int | None = None  # batches per epoch; None where there is no such thing
+
+    def __iter__(self):
+        return self
+
+    @abstractmethod
+    def __next__(self) -> dict[str, Tensor]:
+        """The next batch; every tensor's first dimension is the example."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """Numbers, text, lists, dicts and tensors: all that `load_state_dict` needs."""
+
+    @abstractmethod
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue exactly where `state` was taken."""
+
+
+class Batches(Source):
+    """Batches of a data set held as tensors, in an order that only (seed, epoch) decides.
+
+    data: tensors with one shared first dimension, on any device; batches are indexed from them.
+    The last batch of an epoch may be smaller, unless drop_last.
+    """
+
+    def __init__(self, data: dict[str, Tensor], batch_size: int, *, seed: int,
+                 drop_last: bool = False):
+        self.data = data
+        self.count = len(next(iter(data.values())))
+        self.batch_size = min(batch_size, self.count)
+        self.seed = seed
+        whole, rest = divmod(self.count, self.batch_size)
+        self.length = whole if drop_last or not rest else whole + 1
+        self.step = 0
+        self._order: tuple[int, Tensor] | None = None
+
+    def __next__(self) -> dict[str, Tensor]:
+        epoch, index = divmod(self.step, self.length)
+        start = index * self.batch_size
+        chosen = self.order(epoch)[start : start + self.batch_size]
+        self.step += 1
+        return {name: values[chosen] for name, values in self.data.items()}
+
+    def order(self, epoch: int) -> Tensor:
+        """The permutation of that epoch."""
+        if self._order is None or self._order[0] != epoch:
+            device = next(iter(self.data.values())).device
+            order = torch.randperm(self.count, generator=generator(self.seed, "order", epoch))
+            self._order = epoch, order.to(device)
+        return self._order[1]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"step": self.step}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.step = state["step"]

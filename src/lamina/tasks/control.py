@@ -1,0 +1,286 @@
+"""Control: an agent that learns to act in an environment from rewards alone, by deep Q-learning.
+
+The net learns the return to expect from each action (Mnih et al. 2015), from transitions that it
+draws again and again out of a memory of what it did. Double (van Hasselt et al. 2016) and duelling
+(Wang et al. 2016) are settings.
+"""
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lamina.answers import Episode
+from lamina.budget import Budget, trapezoid
+from lamina.errors import UserError, nearest
+from lamina.keys import generator, key, numpy_generator
+from lamina.learning import Batch, Phase, Update
+from lamina.media import game
+from lamina.media.game import Start
+from lamina.metrics.metric import Metric
+from lamina.nets.value import OnlineAndTarget, QNetwork
+from lamina.settings import Settings, setting
+from lamina.source import Source
+from lamina.task import Data, Example, Facts, Task
+
+TEST_SEEDS = range(1000, 1100)
+VALIDATION_SEEDS = range(2000, 2020)
+FIRST_TRAINING_SEED = 10_000
+LAST_SEED = 2**31 - 1  # the largest that every environment takes
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlSettings(Settings):
+    batch_size: int = setting(128, "transitions drawn from the memory per optimizer step", low=1,
+                              high=65536)
+    learning_rate: float = setting(1e-3, "peak step size of the optimizer", low=0, high=100)
+    width: int = setting(128, "units of each hidden layer", low=1, high=4096)
+    layers: int = setting(2, "hidden layers, where observations are numbers", low=1, high=16)
+    double: bool = setting(True, "let the learning net choose the action that the target net "
+                                 "values (van Hasselt 2016)")
+    duelling: bool = setting(False, "value of the state plus advantage of each action (Wang 2016)")
+    discount: float = setting(0.99, "worth of a reward one step later", low=0, high=1)
+    loss: Literal["huber", "mse"] = setting("huber", "what is lowered of the temporal difference")
+    copies: int = setting(8, "copies of the environment that are played at once", low=1, high=4096)
+    transitions_per_step: int = setting(4, "new transitions played per optimizer step", low=1,
+                                        high=65536)
+    prefill: int = setting(1000, "transitions of random play before the first step", low=1,
+                           high=10_000_000)
+    memory: int = setting(50_000, "newest transitions that are remembered", low=1, high=10_000_000)
+    target_every: int = setting(50, "optimizer steps between copies of the net to its target",
+                                low=1, high=1_000_000)
+    explore_transitions: int = setting(8000, "transitions over which random actions become rare",
+                                       low=1, high=1_000_000_000)
+    explore_last: float = setting(0.04, "fraction of random actions after that", low=0, high=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlFacts(Facts):
+    """The environment, the shape of its observations as arrays, and how many actions it takes."""
+
+    environment: str
+    shape: tuple[int, ...] = setting(None, "of an observation", low=1, high=65536)
+    actions: int = setting(None, "how many there are to choose among", low=1, high=65536)
+
+
+class Control(Task):
+    """Deep Q-learning in any gymnasium environment with a discrete choice of actions."""
+
+    Settings = ControlSettings
+    Facts = ControlFacts
+    metrics = (Metric("return", "higher", "sum of an episode's rewards, mean over the episodes",
+                      lambda answer, target: (answer.total,)),)
+    budget = Budget(steps="12250")  # with the defaults above: 50,000 transitions
+    examples_at_once = 128
+
+    def read(self, source: Path | str) -> Data:
+        """The episodes to play in an environment: its registered name, or a file that holds it."""
+        name = str(source)
+        if Path(source).is_file():
+            name = Path(source).read_text(errors="replace").strip()[:200]
+        make_or_refuse(name)
+        first = [training_seed(self.settings.seed, i, 0) for i in range(self.settings.copies)]
+        return Data(*([Example(Start(name, seed)) for seed in seeds]
+                      for seeds in (first, VALIDATION_SEEDS, TEST_SEEDS)),
+                    how="episodes begin with a seed: "
+                        f"{VALIDATION_SEEDS[0]} to {VALIDATION_SEEDS[-1]} for validation, "
+                        f"{TEST_SEEDS[0]} to {TEST_SEEDS[-1]} for test, "
+                        f"{FIRST_TRAINING_SEED} and more for training")
+
+    def study(self, train: Sequence[Example]) -> ControlFacts:
+        name = train[0].input.environment
+        copies = game.Copies(name, 1)
+        return ControlFacts(environment=name, shape=copies.shape, actions=copies.actions)
+
+    def encode(self, examples: Sequence[Example]) -> Batch:
+        return {"seed": torch.tensor([example.input.seed for example in examples])}
+
+    def examples(self, given: Sequence[str]) -> list[Example]:
+        for text in given:
+            if not text.isdecimal() or int(text) > LAST_SEED:
+                raise UserError("expected the seed of an episode, a whole number up to "
+                                f"{LAST_SEED}; got {text!r}")
+        seeds = [int(text) for text in given] or [self.settings.seed % LAST_SEED]
+        return [Example(Start(self.facts.environment, seed)) for seed in seeds]
+
+    def build(self) -> nn.Module:
+        def net():
+            return QNetwork(self.facts.shape, self.facts.actions, width=self.settings.width,
+                            layers=self.settings.layers, duelling=self.settings.duelling)
+        return OnlineAndTarget(net(), net())
+
+    def learn(self, net: nn.Module, batch: Batch) -> Iterator[Update]:
+        goal = self.goals(net, batch)
+        value = net.online(batch["observation"]).gather(1, batch["action"])
+        loss = functional.smooth_l1_loss if self.settings.loss == "huber" else functional.mse_loss
+        yield Update(loss(value, goal), net.online, "temporal difference")
+        if int(batch["step"][0]) % self.settings.target_every == 0:
+            net.renew()
+
+    @torch.no_grad()
+    def goals(self, net: nn.Module, batch: Batch) -> Tensor:  # (batch, 1)
+        """The reward and the discounted value of what came next, which a terminal state has not."""
+        after = net.target(batch["next_observation"])
+        chooser = net.online(batch["next_observation"]) if self.settings.double else after
+        future = after.gather(1, chooser.argmax(1, keepdim=True))
+        return batch["reward"] + self.settings.discount * batch["continues"] * future
+
+    def phases(self, net: nn.Module, train: Batch) -> Iterator[Phase]:
+        adam = torch.optim.Adam(net.online.parameters(), self.settings.learning_rate, fused=True)
+        yield Phase(name="play", batches=Experience(self.facts.environment, net, self.settings),
+                    learn=lambda batch: self.learn(net, batch), optimizers={net.online: (adam,)},
+                    schedule=trapezoid(warmup=0, decay=0.5), clip=10.0)
+
+    def answer(self, net: nn.Module, batch: Batch) -> list[Episode]:
+        make_or_refuse(self.facts.environment, self.facts)
+        policy = copy.deepcopy(net).double()  # rounding that depends on the batch changes no choice
+        device = next(net.parameters()).device
+
+        def greedy(observations: numpy.ndarray) -> numpy.ndarray:
+            return policy(torch.from_numpy(observations).to(device)).argmax(1).cpu().numpy()
+
+        return play(self.facts.environment, batch["seed"].tolist(), greedy)
+
+    def baselines(self, train: Sequence[Example],
+                  test: Sequence[Example]) -> dict[str, dict[str, numpy.ndarray]]:
+        name = train[0].input.environment
+        actions = game.Copies(name, 1).actions
+        random = numpy_generator(0, "random policy")
+        episodes = play(name, [example.input.seed for example in test],
+                        lambda observations: random.integers(actions, size=len(observations)))
+        return {"random actions": self.rows(episodes, test)}
+
+    def exported(self, net: nn.Module) -> nn.Module:
+        return net.online
+
+    @classmethod
+    def sample(cls, folder: Path) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "environment.txt"
+        path.write_text("CartPole-v1\n")
+        return path
+
+
+class Experience(Source):
+    """Transitions that the net plays and remembers, and batches drawn from the memory.
+
+    An episode is its seed and its actions, so a running one is saved as that and played again up
+    to where it was; what is random is named by the number of transitions so far.
+    """
+
+    def __init__(self, environment: str, net: nn.Module, settings: ControlSettings):
+        self.net, self.settings = net, settings
+        self.copies = game.Copies(environment, settings.copies)
+        self.step = 0
+        self.transitions = 0
+        self.episodes = [0] * settings.copies  # begun and ended, of each copy
+        shape, kind = self.copies.shape, self.copies.observations.dtype
+        self.memory = {"observation": numpy.empty((settings.memory, *shape), kind),
+                       "next_observation": numpy.empty((settings.memory, *shape), kind),
+                       "action": numpy.empty((settings.memory, 1), numpy.int64),
+                       "reward": numpy.empty((settings.memory, 1), numpy.float32),
+                       "continues": numpy.empty((settings.memory, 1), numpy.float32)}
+        self.tensors = {name: torch.from_numpy(a) for name, a in self.memory.items()}
+        for i in range(settings.copies):
+            self.copies.reset(i, self.seed_of(i))
+
+    def __next__(self) -> Batch:
+        self.step += 1
+        wanted = self.settings.prefill + self.step * self.settings.transitions_per_step
+        while self.transitions + self.settings.copies <= wanted:
+            self.play()
+        chosen = torch.randint(self.filled, (self.settings.batch_size,),
+                               generator=generator(self.settings.seed, "draw", self.step))
+        device = next(self.net.parameters()).device
+        batch = {name: values[chosen].to(device) for name, values in self.tensors.items()}
+        return {**batch, "step": torch.full((self.settings.batch_size,), self.step)}
+
+    def play(self) -> None:
+        """One step of every copy, into the memory."""
+        count, copies = self.settings.copies, self.copies
+        rows = numpy.arange(self.transitions, self.transitions + count) % self.settings.memory
+        self.memory["observation"][rows] = copies.observations
+        actions = self.choose()
+        rewards, terminated, ended = copies.step(range(count), actions)
+        self.memory["next_observation"][rows] = copies.observations
+        self.memory["action"][rows, 0] = actions
+        self.memory["reward"][rows, 0] = rewards
+        self.memory["continues"][rows, 0] = ~terminated  # also where the episode was cut off
+        self.transitions += count
+        for i in numpy.flatnonzero(ended).tolist():
+            self.episodes[i] += 1
+            copies.reset(i, self.seed_of(i))
+
+    def choose(self) -> numpy.ndarray:  # (copies,)
+        """The best action of each copy, or a random one as often as `epsilon` says."""
+        count = self.settings.copies
+        random = numpy_generator(self.settings.seed, "explore", self.transitions)
+        actions = random.integers(self.copies.actions, size=count)
+        greedy = random.random(count) >= self.epsilon
+        if greedy.any():
+            device = next(self.net.parameters()).device
+            with torch.inference_mode():
+                values = self.net(torch.from_numpy(self.copies.observations).to(device))
+            actions = numpy.where(greedy, values.argmax(1).cpu().numpy(), actions)
+        return actions
+
+    @property
+    def epsilon(self) -> float:
+        """The fraction of random actions: 1 at first, falling in a line to `explore_last`."""
+        learnt = max(0, self.transitions - self.settings.prefill)
+        done = min(1.0, learnt / self.settings.explore_transitions)
+        if self.transitions < self.settings.prefill:
+            return 1.0
+        return 1 + done * (self.settings.explore_last - 1)
+
+    @property
+    def filled(self) -> int:
+        return min(self.transitions, self.settings.memory)
+
+    def seed_of(self, i: int) -> int:
+        """The seed of the episode that copy `i` plays now."""
+        return training_seed(self.settings.seed, i, self.episodes[i])
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"step": self.step, "transitions": self.transitions, "episodes": self.episodes,
+                "taken": self.copies.taken,
+                "memory": {name: values[:self.filled] for name, values in self.tensors.items()}}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.step, self.transitions = state["step"], state["transitions"]
+        self.episodes = list(state["episodes"])
+        for name, values in state["memory"].items():
+            self.tensors[name][:len(values)] = values
+        for i, actions in enumerate(state["taken"]):
+            self.copies.continue_from(i, self.seed_of(i), actions)
+
+
+def training_seed(seed: int, i: int, episode: int) -> int:
+    """The seed of one training episode; never one of validation or test."""
+    span = LAST_SEED - FIRST_TRAINING_SEED
+    return FIRST_TRAINING_SEED + key(seed, "episode", i, episode) % span
+
+
+def play(environment: str, seeds: Sequence[int], choose) -> list[Episode]:
+    """The episodes of these seeds, where `choose` gives actions for observations."""
+    copies = game.play(environment, seeds, choose)
+    return [Episode(environment, seed, copies.taken[i], copies.rewards[i])
+            for i, seed in enumerate(seeds)]
+
+
+def make_or_refuse(name: str, facts: ControlFacts | None = None) -> None:
+    """UserError where the environment cannot be played, or is no longer what `facts` say."""
+    try:
+        copies = game.Copies(name, 1)
+    except game.NotPlayable as reason:
+        hint = "" if name in game.names() else "; " + nearest(name, game.names())
+        raise UserError(f"{reason}{hint}") from None
+    if facts and (copies.shape, copies.actions) != (tuple(facts.shape), facts.actions):
+        raise UserError(f"{name} now shows {copies.shape} and takes {copies.actions} actions; the "
+                        f"model was trained for {facts.shape} and {facts.actions}")

@@ -1,0 +1,274 @@
+"""image -> label: photos, scans, drawings; from folders, archives, lists, idx and npz files.
+
+Nets: `mlp`; `cnn`, the well-known tutorial's two-layer net (Conv 32 3x3, max-pool, Dense 128);
+`resnet`, a small residual net with the recipe below.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lamina import keys
+from lamina.answers import Label
+from lamina.budget import Budget, constant, trapezoid
+from lamina.errors import UserError
+from lamina.learning import Batch, Phase, Update
+from lamina.media import files, image, labelled
+from lamina.metrics.metric import ACCURACY
+from lamina.nets.image import TutorialCNN, image_mlp
+from lamina.nets.resnet import ResNet
+from lamina.settings import Settings as BaseSettings
+from lamina.settings import setting
+from lamina.source import Batches
+from lamina.splits import divide
+from lamina.task import Data, Example
+from lamina.task import Facts as BaseFacts
+from lamina.task import Task
+
+STUDIED = 1000  # training images whose size and pixels are looked at
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(BaseSettings):
+    net: Literal["mlp", "cnn", "resnet"] = setting("resnet", "the kind of net")
+    width: int = setting(32, "channels of the first stage of resnet; each stage doubles them",
+                         low=4, high=512)
+    blocks: int = setting(1, "residual blocks per stage of resnet", low=1, high=16)
+    image_size: int = setting(0, "pixels of the shorter side; 0: as the data, at most 96",
+                              low=0, high=1024)
+    batch_size: int = setting(128, "images per optimizer step", low=1, high=65536)
+    learning_rate: float = setting(
+        0.0, "peak step size; 0: 0.001 for mlp and cnn (Adam), 0.4 for resnet (SGD)", low=0,
+        high=100)
+    weight_decay: float = setting(5e-4, "pull of resnet's weights towards 0", low=0, high=1)
+    label_smoothing: float = setting(0.1, "share of the truth spread over all labels by resnet",
+                                     low=0, high=0.9)
+    shift: int = setting(2, "random shift of training images, pixels; resnet only", low=0,
+                         high=64)
+    flip: Literal["auto", "yes", "no"] = setting(
+        "auto", "mirror training images left to right; auto: colour images, resnet only")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts(BaseFacts):
+    labels: list[str]
+    size: int  # pixels of both sides
+    channels: int  # 1 grey, 3 colour
+    mean: list[float]  # of each channel, on the scale 0 to 1
+    deviation: list[float]
+
+
+class ImageClassification(Task):
+    """Assigns each image one label."""
+
+    Settings, Facts = Settings, Facts
+    metrics = (ACCURACY,)
+    budget = Budget(minutes=5)
+    precisions = ("float32", "bfloat16")
+
+    # ---- data -------------------------------------------------------------------------------
+
+    def read(self, source: Path | str) -> Data:
+        try:
+            items = labelled.read(Path(source))
+        except ValueError as reason:
+            raise UserError(str(reason)) from None
+        labels = {item.target for item in items}
+        if len(labels) < 2:
+            raise UserError(f"{source} has only the class {labels.pop()!r}; expected two or more")
+        return divide(items)
+
+    def study(self, train: Sequence[Example]) -> Facts:
+        labels = Counter(example.target for example in train)
+        chosen = keys.numpy_generator(0, "study").permutation(len(train))[:STUDIED]
+        shapes: list[tuple[int, int, int]] = []
+        for index in chosen:
+            try:
+                shapes.append(image.shape(train[index].input))
+            except (ValueError, OSError):
+                continue  # named when it is encoded
+        if not shapes:
+            raise UserError("no training image can be read; the first is "
+                            f"{train[0].input}: is it an image?")
+        common = int(numpy.median([min(height, width) for height, width, _ in shapes]))
+        size = self.settings.image_size or min(96, max(8, common))
+        channels = max(channels for _, _, channels in shapes)
+        pixels = []
+        for index in chosen[:200]:
+            try:
+                pixels.append(decoded(train[index], size, channels))
+            except (ValueError, OSError):
+                continue
+        values = numpy.stack(pixels).reshape(-1, channels) / 255
+        return Facts(labels=sorted(labels, key=by_number), size=size, channels=channels,
+                     mean=values.mean(0).tolist(),
+                     deviation=numpy.maximum(values.std(0), 0.05).tolist())
+
+    def encode(self, examples: Sequence[Example]) -> Batch:
+        size, channels = self.facts.size, self.facts.channels
+        pixels = numpy.stack([decoded(example, size, channels) for example in examples])
+        batch = {"image": torch.from_numpy(pixels).permute(0, 3, 1, 2)}  # (n, channels, h, w)
+        if all(example.target is not None for example in examples):
+            place = {label: index for index, label in enumerate(self.facts.labels)}
+            for example in examples:
+                if example.target not in place:
+                    raise ValueError(f"its label {example.target!r} is not in the training part")
+            batch["label"] = torch.tensor([place[example.target] for example in examples])
+        return batch
+
+    def examples(self, given: Sequence[str]) -> list[Example]:
+        found = []
+        for item in given:
+            path = Path(item)
+            if not path.exists():
+                raise UserError(f"no image or folder is called {item!r}")
+            listed = files.listing(path, image.SUFFIXES if path.is_dir()
+                                   or files.is_archive(path) else ())
+            if not listed:
+                raise UserError(f"{item} holds no images")
+            found += [Example(file) for file in listed]
+        return found
+
+    # ---- learning ---------------------------------------------------------------------------
+
+    def build(self) -> nn.Module:
+        s, f = self.settings, self.facts
+        if s.net == "mlp":
+            body = image_mlp(f.channels, f.size, len(f.labels))
+        elif s.net == "cnn":
+            body = TutorialCNN(f.channels, f.size, len(f.labels))
+        else:
+            body = ResNet(f.channels, len(f.labels), width=s.width, blocks=s.blocks,
+                          downsample=f.size > 48)
+        return Normalized(body, f.mean, f.deviation)
+
+    def augment(self, batch: Batch) -> Batch:
+        s = self.settings
+        if s.net != "resnet":
+            return batch
+        pixels = batch["image"]
+        if s.shift:
+            pixels = shifted(pixels, min(s.shift, self.facts.size // 8))
+        if s.flip == "yes" or (s.flip == "auto" and self.facts.channels == 3):
+            mirrored = torch.rand(len(pixels), device=pixels.device) < 0.5
+            pixels = torch.where(mirrored[:, None, None, None], pixels.flip(3), pixels)
+        return {**batch, "image": pixels}
+
+    def learn(self, net: nn.Module, batch: Batch) -> Iterator[Update]:
+        smoothing = self.settings.label_smoothing if self.settings.net == "resnet" else 0.0
+        yield Update(functional.cross_entropy(net(batch["image"]).float(), batch["label"],
+                                              label_smoothing=smoothing), net)
+
+    def phases(self, net: nn.Module, train: Batch) -> Iterator[Phase]:
+        s = self.settings
+        if s.net == "resnet":
+            # SGD with Nesterov momentum and a linear decay (Page 2018, "How to train your ResNet")
+            decayed = [p for p in net.parameters() if p.ndim > 1]
+            others = [p for p in net.parameters() if p.ndim <= 1]
+            optimizer = torch.optim.SGD(
+                [{"params": decayed, "weight_decay": s.weight_decay}, {"params": others}],
+                s.learning_rate or 0.4, momentum=0.9, nesterov=True)
+            schedule = trapezoid(warmup=0.2, decay=0.8)
+        else:
+            optimizer = torch.optim.Adam(net.parameters(), s.learning_rate or 1e-3)
+            schedule = constant
+        yield Phase("train", Batches(train, s.batch_size, seed=s.seed),
+                    lambda batch: self.learn(net, batch), {net: (optimizer,)}, schedule)
+
+    # ---- answering --------------------------------------------------------------------------
+
+    def answer(self, net: nn.Module, batch: Batch) -> list[Label]:
+        chances = net(batch["image"]).float().softmax(1).cpu()
+        return [Label(self.facts.labels[best], dict(zip(self.facts.labels, row, strict=True)))
+                for best, row in zip(chances.argmax(1).tolist(), chances.tolist(), strict=True)]
+
+    def evaluate(self, net: nn.Module, batch: Batch,
+                 examples: Sequence[Example]) -> dict[str, numpy.ndarray]:
+        right = net(batch["image"]).argmax(1) == batch["label"]
+        return {"accuracy": right[:, None].double().cpu().numpy()}
+
+    def baselines(self, train: Sequence[Example],
+                  test: Sequence[Example]) -> dict[str, dict[str, numpy.ndarray]]:
+        common = Counter(example.target for example in train).most_common(1)[0][0]
+        return {"majority class": self.rows([Label(common, {common: 1.0})] * len(test), test)}
+
+    @classmethod
+    def sample(cls, folder: Path) -> Path:
+        random = keys.numpy_generator(0, "sample")
+        for label, draw in (("circle", disc), ("cross", cross), ("stripes", stripes)):
+            (folder / label).mkdir(parents=True)
+            for number in range(40):
+                paper = random.integers(150, 256) - random.integers(0, 40, (28, 28))
+                ink = draw(random) * random.integers(90, 140)
+                pixels = numpy.clip(paper - ink, 0, 255).astype(numpy.uint8)
+                image.save(pixels[:, :, None], folder / label / f"{label}-{number:02d}.png")
+        return folder
+
+
+class Normalized(nn.Module):
+    """A net whose uint8 images are first brought to mean 0 and deviation 1 per channel."""
+
+    def __init__(self, body: nn.Module, mean: Sequence[float], deviation: Sequence[float]):
+        super().__init__()
+        self.body = body
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1) * 255)
+        self.register_buffer("scale", 1 / (torch.tensor(deviation).view(1, -1, 1, 1) * 255))
+
+    def forward(self, pixels: Tensor) -> Tensor:  # (batch, channels, height, width), uint8
+        values = (pixels.to(self.mean.dtype) - self.mean) * self.scale
+        return self.body(values.contiguous(memory_format=torch.channels_last))
+
+
+def decoded(example: Example, size: int, channels: int) -> numpy.ndarray:
+    """The example's pixels, uint8 (size, size, channels)."""
+    given = example.input
+    if isinstance(given, numpy.ndarray) and given.shape[:2] == (size, size):
+        if given.ndim == 2 and channels == 1:
+            return given[:, :, None]
+        if given.ndim == 3 and given.shape[2] == channels:
+            return given
+    return image.decode(given, size=(size, size), channels=channels)
+
+
+def shifted(pixels: Tensor, most: int) -> Tensor:
+    """Each image (batch, channels, height, width) moved by up to `most` pixels, edges repeated."""
+    count, _, height, width = pixels.shape
+    move = torch.randint(-most, most + 1, (2, count, 1), device=pixels.device)
+    down = (torch.arange(height, device=pixels.device) + move[0]).clamp(0, height - 1)
+    right = (torch.arange(width, device=pixels.device) + move[1]).clamp(0, width - 1)
+    each = torch.arange(count, device=pixels.device)
+    return pixels.permute(0, 2, 3, 1)[each[:, None, None], down[:, :, None], right[:, None, :]
+                                      ].permute(0, 3, 1, 2)
+
+
+def by_number(label: str) -> tuple[float, str]:
+    """Sorts labels that are numbers by value, before the others."""
+    return (float(label), label) if label.isdecimal() else (float("inf"), label)
+
+
+def disc(random: numpy.random.Generator) -> numpy.ndarray:
+    """A filled circle somewhere, 1 where the ink is: (28, 28)."""
+    y, x = numpy.mgrid[:28, :28]
+    centre, radius = random.integers(10, 18, 2), random.integers(5, 9)
+    return (y - centre[0]) ** 2 + (x - centre[1]) ** 2 <= radius**2
+
+
+def cross(random: numpy.random.Generator) -> numpy.ndarray:
+    """A diagonal cross somewhere, (28, 28)."""
+    y, x = numpy.mgrid[:28, :28]
+    y, x = y - random.integers(10, 18), x - random.integers(10, 18)
+    thin = random.integers(1, 3)
+    return ((abs(y - x) <= thin) | (abs(y + x) <= thin)) & (abs(x) <= 9)
+
+
+def stripes(random: numpy.random.Generator) -> numpy.ndarray:
+    """Parallel stripes, (28, 28)."""
+    y, x = numpy.mgrid[:28, :28]
+    return ((x if random.random() < 0.5 else y) + random.integers(0, 6)) % 6 < random.integers(2, 4)

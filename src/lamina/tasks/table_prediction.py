@@ -1,0 +1,363 @@
+"""Table prediction: the row of a table to a label or a number.
+
+The target column decides which: text or a few different whole numbers are labels, other numbers
+are predicted as such.
+"""
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy
+import torch
+from torch import nn
+from torch.nn import functional
+
+from lamina import columns, settings
+from lamina.answers import Answer, Label, Number
+from lamina.budget import Budget, cosine
+from lamina.errors import UserError, nearest
+from lamina.keys import numpy_generator
+from lamina.learning import Batch, Phase, Update
+from lamina.media import manifest, table
+from lamina.media.files import File
+from lamina.metrics.classification import AUROC, MACRO_F1
+from lamina.metrics.metric import ACCURACY, MAE, R2, RMSE, Metric
+from lamina.nets import tabular
+from lamina.settings import setting
+from lamina.source import Batches
+from lamina.splits import divide
+from lamina.task import Data, Example, Facts, Task
+
+NEIGHBOURS = 10
+SIZES = {"mlp": (256, 3), "residual": (192, 3), "attention": (64, 3)}  # width, depth
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableSettings(settings.Settings):
+    """What the user of table prediction may choose."""
+
+    batch_size: int = setting(256, "rows per optimizer step; at most a 16th of the training rows",
+                              low=1, high=65536)
+    learning_rate: float = setting(2e-3, "peak step size of AdamW", low=0, high=100)
+    weight_decay: float = setting(0.01, "weight decay of AdamW", low=0, high=100)
+    target_column: str = setting("", "the column to predict; the last one when empty")
+    problem: Literal["auto", "classification", "regression"] = setting(
+        "auto", "labels or numbers; auto decides by the target column")
+    net: Literal["mlp", "residual", "attention"] = setting(
+        "mlp", "fully connected, with residual blocks, or attention over the columns")
+    width: int = setting(0, "numbers in a hidden layer; 0 for 256 (mlp), 192 (residual) or 64 "
+                         "(attention)", low=0, high=4096)
+    depth: int = setting(0, "hidden layers or blocks; 0 for 3", low=0, high=64)
+    column_width: int = setting(16, "numbers in a column's vector (attention: the width)",
+                                low=1, high=1024)
+    bins: int = setting(32, "parts in which a number's range is encoded", low=1, high=1024)
+    members: int = setting(8, "nets of the ensemble that share nearly all weights (not attention)",
+                           low=1, high=128)
+    dropout: float = setting(0.1, "fraction of hidden numbers left out while learning",
+                             low=0, high=0.9)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableFacts(Facts):
+    """What the training part taught. labels: the classes; empty where numbers are predicted.
+
+    mean, deviation: of the targets where they are numbers. useless: columns left out, and why.
+    """
+
+    columns: tuple[columns.Column, ...]
+    useless: tuple[str, ...]
+    labels: tuple[str, ...] = ()
+    mean: float = 0.0
+    deviation: float = 1.0
+
+
+class TablePrediction(Task):
+    """The row of a table to a label or a number."""
+
+    Settings = TableSettings
+    Facts = TableFacts
+    budget = Budget(epochs=20)
+    examples_at_once = 2048
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """Accuracy and macro F1 (and the area under the ROC of two classes), or three errors."""
+        if not self.facts.labels:
+            return RMSE, MAE, R2
+        return (ACCURACY, MACRO_F1, AUROC) if len(self.facts.labels) == 2 else (ACCURACY, MACRO_F1)
+
+    # ---- data -------------------------------------------------------------------------------
+
+    def read(self, source: Path | str) -> Data:
+        """A CSV, TSV, JSON lines or Parquet file, or a folder with one, or one for each part.
+
+        A column `split` declares the part of a row, a column `group` what must stay together.
+        """
+        try:
+            tables = table.tables(Path(source))
+        except (OSError, ValueError) as reason:
+            raise UserError(str(reason)) from None
+        damaged = [line for part in tables for line in part.damaged]
+        tables = [part for part in tables if part.rows]
+        if not tables:
+            raise UserError(f"{source} has no rows" + (f" ({damaged[0]})" if damaged else ""))
+        target = self.target_column(tables)
+        notes = [f"target: the column {target!r}"
+                 + ("" if self.settings.target_column else ", the last one")]
+        notes += [f"{part.name} is left out: it has no column {target!r}"
+                  for part in tables if target not in part.columns]
+        items = [item for part in tables if target in part.columns
+                 for item in items_of(part, target, damaged)]
+        problem, why = self.problem([item.target for item in items], target)
+        notes.append(f"{problem}: the target has {why}")
+        data = divide(list(as_targets(items, problem, target, damaged)), notes=notes)
+        data.damaged += damaged
+        if self.facts is None:
+            facts = self.study(data.train)
+            data.notes += columns.describe(facts.columns, facts.useless)
+        return data
+
+    def target_column(self, tables: Sequence[table.Table]) -> str:
+        """The column to predict; UserError where the training part has none of that name."""
+        training = next((part for part in tables if part.part in (None, "train")), tables[0])
+        names = [name for name in training.columns if name not in ("split", "group")]
+        wanted = self.settings.target_column
+        if wanted and wanted not in names:
+            raise UserError(f"{training.name} has no column {wanted!r}: {nearest(wanted, names)} "
+                            f"(columns: {', '.join(names)})")
+        inputs = {column.name for column in self.facts.columns} if self.facts else ()
+        left = [name for name in names if name not in inputs]
+        if not left or len(names) < 2:
+            raise UserError(f"{training.name}: expected input columns and a target column, got "
+                            f"{', '.join(map(repr, names)) or 'none'}")
+        return wanted or left[-1]
+
+    def problem(self, cells: Sequence[str], target: str) -> tuple[str, str]:
+        """"classification" or "regression", and what of the target column decided it."""
+        different = Counter(cells)
+        if len(different) < 2:
+            raise UserError(f"the target column {target!r} has "
+                            + (f"one value only, {cells[0]!r}" if cells else "no values")
+                            + "; expected two or more")
+        kind, why = table.target_kind(cells)
+        found = "classification" if kind == "labels" else "regression"
+        if self.facts:
+            return "classification" if self.facts.labels else "regression", why
+        if self.settings.problem != "auto":
+            found, why = self.settings.problem, f"{why}, but --problem says so"
+        if found == "classification" and len(different) > max(2, len(cells) / 2):
+            raise UserError(f"the target column {target!r} has {why} in {len(cells):,} rows; "
+                            "expected labels that recur (choose with --target-column)")
+        if found == "regression" and not len(table.readable(list(different))):
+            raise UserError(f"the target column {target!r} holds text ({cells[0]!r}); "
+                            "expected numbers for a regression")
+        return found, why
+
+    def study(self, train: Sequence[Example]) -> TableFacts:
+        useful, useless = columns.study([example.input for example in train])
+        if not useful:
+            raise UserError(f"no column can be used: {', '.join(useless) or 'there are none'}")
+        targets = [example.target for example in train]
+        if isinstance(targets[0], str):
+            return TableFacts(columns=useful, useless=useless, labels=sorted(set(targets)))
+        return TableFacts(columns=useful, useless=useless, mean=float(numpy.mean(targets)),
+                          deviation=float(numpy.std(targets)) or 1.0)
+
+    def encode(self, examples: Sequence[Example]) -> Batch:
+        batch = columns.encode(self.facts.columns, [example.input for example in examples])
+        targets = [example.target for example in examples]
+        if None not in targets:
+            batch["target"] = self.encode_targets(targets)
+        return batch
+
+    def encode_targets(self, targets: Sequence[Any]) -> torch.Tensor:
+        """Class indices, or numbers in standard deviations from the mean, (rows,)."""
+        if not self.facts.labels:
+            values = (numpy.array(targets, dtype=float) - self.facts.mean) / self.facts.deviation
+            return torch.from_numpy(values.astype(numpy.float32))
+        places = {label: i for i, label in enumerate(self.facts.labels)}
+        for target in targets:
+            if target not in places:
+                raise ValueError(f"the label {target!r} does not occur in the training part")
+        return torch.tensor([places[target] for target in targets])
+
+    def examples(self, given: Sequence[Any]) -> list[Example]:
+        """Each is the path of a table, all of whose rows are meant, or one row as JSON or dict."""
+        return [Example(row) for item in given for row in self.rows_given(item)]
+
+    def rows_given(self, item: Any) -> list[table.Row]:
+        """The rows of one thing given to `predict`; UserError where an input column is missing."""
+        try:
+            if isinstance(item, Mapping):
+                name, rows = "the row", [dict(item)]
+            elif item.lstrip().startswith("{"):
+                name, rows = "the row", [json.loads(item)]
+            else:
+                name, rows = item, manifest.rows(File(Path(item)))
+        except json.JSONDecodeError as reason:
+            raise UserError(f"expected a row as JSON such as {{\"age\": 40}}: {reason}") from None
+        except (OSError, ValueError) as reason:
+            raise UserError(f"expected a table's path or a row as JSON: {reason}") from None
+        if not rows:
+            raise UserError(f"{name} has no rows")
+        found = {key for row in rows for key in row}
+        for column in self.facts.columns:
+            if column.name not in found:
+                raise UserError(f"{name} has no column {column.name!r}: "
+                                f"{nearest(column.name, found)}; the model reads "
+                                + ", ".join(column.name for column in self.facts.columns))
+        return rows
+
+    # ---- learning ---------------------------------------------------------------------------
+
+    def build(self) -> nn.Module:
+        chosen, inputs = self.settings, self.facts.columns
+        width, depth = chosen.width or SIZES[chosen.net][0], chosen.depth or SIZES[chosen.net][1]
+        numbers = sum(column.numbers for column in inputs)
+        attention = chosen.net == "attention"
+        members = 1 if attention else chosen.members
+        vectors = tabular.ColumnVectors(
+            numbers=numbers, categories=sum(column.vectors for column in inputs),
+            bins=chosen.bins, width=width if attention else chosen.column_width)
+        if attention:
+            body = tabular.ColumnAttention(width=width, depth=depth, heads=4,
+                                           dropout=chosen.dropout)
+        else:
+            seen = tabular.Members(
+                columns=numbers + sum(column.kind == "category" for column in inputs),
+                column_width=chosen.column_width, members=members)
+            make = tabular.multilayer if chosen.net == "mlp" else tabular.residual
+            body = make(seen, width=width, depth=depth, dropout=chosen.dropout)
+        return tabular.RowNet(vectors, body, members=members, width=width,
+                              outputs=len(self.facts.labels) or 1)
+
+    def learn(self, net: nn.Module, batch: Batch) -> Iterator[Update]:
+        outputs = net(batch["numbers"], batch["categories"])  # (batch, members, outputs)
+        target = batch["target"][:, None].expand(outputs.shape[:2])
+        if self.facts.labels:
+            loss = functional.cross_entropy(outputs.flatten(0, 1), target.flatten())
+        else:
+            loss = functional.mse_loss(outputs[:, :, 0], target)
+        yield Update(loss, net)
+
+    def phases(self, net: nn.Module, train: Batch) -> Iterator[Phase]:
+        rows = len(train["numbers"])
+        matrices = [p for p in net.body.parameters() if p.ndim == 2]
+        chosen = set(map(id, matrices))
+        rest = [p for p in net.parameters() if id(p) not in chosen]
+        optimizer = torch.optim.AdamW(
+            [{"params": matrices, "weight_decay": self.settings.weight_decay},
+             {"params": rest, "weight_decay": 0.0}], self.settings.learning_rate)
+        yield Phase(
+            name="train",
+            batches=Batches(train, min(self.settings.batch_size, max(16, rows // 16)),
+                            seed=self.settings.seed),
+            learn=lambda batch: self.learn(net, batch),
+            optimizers={net: (optimizer,)},
+            schedule=cosine(warmup=0.05),
+            clip=1.0,
+        )
+
+    # ---- answering --------------------------------------------------------------------------
+
+    def answer(self, net: nn.Module, batch: Batch) -> list[Answer]:
+        outputs = net(batch["numbers"], batch["categories"]).double()
+        return self.answers((outputs.softmax(2) if self.facts.labels else outputs).mean(1))
+
+    def answers(self, values: torch.Tensor) -> list[Answer]:
+        """Labels of probabilities, or numbers of standardised ones; values: (rows, outputs)."""
+        labels = self.facts.labels
+        if not labels:
+            values = values[:, 0] * self.facts.deviation + self.facts.mean
+            return [Number(value) for value in values.tolist()]
+        return [Label(labels[best], dict(zip(labels, row, strict=True)))
+                for best, row in zip(values.argmax(1).tolist(), values.tolist(), strict=True)]
+
+    def baselines(self, train: Sequence[Example],
+                  test: Sequence[Example]) -> dict[str, dict[str, numpy.ndarray]]:
+        """The most frequent class or the mean and the median, and the nearest training rows."""
+        targets = [example.target for example in train]
+        near = self.nearest(train, test)
+        if self.facts.labels:
+            shares = {label: targets.count(label) / len(targets) for label in self.facts.labels}
+            constant = {"most frequent class": Label(max(shares, key=shares.get), shares)}
+        else:
+            constant = {"mean": Number(float(numpy.mean(targets))),
+                        "median": Number(float(numpy.median(targets)))}
+        found = {name: self.rows([answer] * len(test), test) for name, answer in constant.items()}
+        return found | {f"{NEIGHBOURS} nearest rows": self.rows(near, test)}
+
+    def nearest(self, train: Sequence[Example], test: Sequence[Example]) -> list[Answer]:
+        """The mean of the nearest training rows, of 4,000 at most, by rank and category."""
+        order = numpy_generator(0, "nearest rows").permutation(len(train))[:4000]
+        known = self.encode([train[i] for i in order])
+        asked = self.encode(test)
+        categories = sum(column.vectors for column in self.facts.columns)
+        classes = len(self.facts.labels)
+        values = (functional.one_hot(known["target"], classes).double() if classes
+                  else known["target"].double()[:, None])
+        points = spread(known, categories)
+        found = []
+        for start in range(0, len(test), 4096):
+            part = {name: values[start : start + 4096] for name, values in asked.items()}
+            distance = torch.cdist(spread(part, categories), points)
+            near = distance.topk(min(NEIGHBOURS, len(points)), largest=False).indices
+            found.append(values[near].mean(1))
+        return self.answers(torch.cat(found))
+
+    @classmethod
+    def sample(cls, folder: Path) -> Path:
+        random = numpy_generator(0, "table sample")
+        path = folder / "customers.csv"
+        with path.open("w", newline="") as file:
+            out = csv.writer(file)
+            out.writerow(["age", "plan", "joined", "minutes", "complaints", "left"])
+            for _ in range(240):
+                age, complaints = int(random.integers(18, 80)), int(random.poisson(1.0))
+                plan = str(random.choice(["basic", "family", "business"]))
+                joined = numpy.datetime64("2019-01-01") + int(random.integers(0, 1800))
+                minutes = "" if random.random() < 0.05 else f"{random.gamma(2.0, 150):.1f}"
+                leaves = complaints + (plan == "basic") + random.normal(0, 0.3) > 1.5
+                out.writerow([age, plan, joined, minutes, complaints, "yes" if leaves else "no"])
+        return path
+
+
+def items_of(part: table.Table, target: str, damaged: list[str]) -> Iterator[manifest.Item]:
+    """The rows with a target and the part and group they declare; adds the others to `damaged`."""
+    for number, row in enumerate(part.rows, 1):
+        cell = table.target(row.get(target))
+        try:
+            split = manifest.split_of(row.get("split"))
+            if cell is None:
+                raise ValueError(f"no value in the target column {target!r}")
+        except ValueError as reason:
+            damaged.append(f"{part.name} row {number}: {reason}")
+            continue
+        group = table.text(row.get("group"))
+        inputs = {name: value for name, value in row.items()
+                  if name not in (target, "split", "group")}
+        yield manifest.Item(inputs, cell, group, part.part or split)
+
+
+def as_targets(items: Sequence[manifest.Item], problem: str, target: str,
+               damaged: list[str]) -> Iterator[manifest.Item]:
+    """The items with labels or numbers for targets; adds those without a number to `damaged`."""
+    for item in items:
+        try:
+            yield item._replace(target=table.number(item.target) if problem == "regression"
+                                else table.label(item.target))
+        except ValueError:
+            damaged.append(f"a row: expected a number in the target column {target!r}, got "
+                           f"{item.target!r}")
+
+
+def spread(batch: Batch, categories: int) -> torch.Tensor:
+    """Ranks and one-hot categories side by side, (rows, numbers + categories)."""
+    flat = torch.zeros(len(batch["numbers"]), categories)
+    flat.scatter_(1, batch["categories"].long(), 0.5 ** 0.5)  # two categories are 1 apart
+    return torch.cat([batch["numbers"], flat], dim=1)
