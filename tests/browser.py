@@ -1,4 +1,4 @@
-"""Headless Chromium over the WebDriver protocol, for tests of pages; nothing but urllib is needed."""
+"""Headless Chromium over the WebDriver protocol, for tests of pages; urllib suffices."""
 
 import base64
 import contextlib
@@ -26,7 +26,8 @@ class Browser:
 
     def __init__(self, port: int, folder: str):
         self.address = f"http://127.0.0.1:{port}"
-        options = {"binary": shutil.which("chromium"), "args": [*FLAGS, f"--user-data-dir={folder}"]}
+        options = {"binary": shutil.which("chromium"),
+                   "args": [*FLAGS, f"--user-data-dir={folder}"]}
         asked = {"browserName": "chrome", "goog:chromeOptions": options,
                  "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}}
         found = self.call("POST", "/session", {"capabilities": {"alwaysMatch": asked}})

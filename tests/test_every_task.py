@@ -31,7 +31,7 @@ def digest(net: torch.nn.Module) -> str:
 
 
 def run_of(prepared, name, cpu, *, plan=STEPS, folder=None, micro_batches=1, **settings) -> Run:
-    task, parts = prepared(name, **settings)
+    task, parts = prepared(name, **{"batch_size": 8, **settings})
     return Run(task, task.start(), parts.train, parts.validation, machine=cpu, plan=Plan(plan),
                folder=folder, evaluations=2, micro_batches=micro_batches, say=lambda line: None)
 
@@ -89,6 +89,7 @@ def test_every_phase_can_be_resumed(name, prepared, cpu, tmp_path):
         pytest.skip("it has one phase; the test above covers it")
     for step in range(1, STEPS, 3):
         folder = tmp_path / str(step)
+        folder.mkdir()
         interrupted = run_of(prepared, name, cpu, folder=folder)
         next(point for point in interrupted.train() if point.step == step)
         interrupted.save()

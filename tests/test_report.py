@@ -30,7 +30,7 @@ def document(task: str, name: str, scores: list, baselines: dict, **changed) -> 
     first = scores[0]
     return {
         "task": task, "name": name, "command": f"lamina train {task} {name} --minutes 1",
-        "date": "2025-03-14 09:26", "scores": scores,
+        "date": "2025-03-14T09:26:53+00:00", "scores": scores,
         "baselines": [{"name": known, "scores": [{**first, "value": value, "low": low,
                                                   "high": high}]}
                       for known, (value, low, high) in baselines.items()],
@@ -313,6 +313,14 @@ def test_large_pictures_are_scaled_down_and_unreadable_ones_named(tmp_path):
                                          answers.Number(1.0)).example_html
 
 
+def test_the_module_answers_as_the_verb_of_its_name(tmp_path):
+    import lamina
+
+    written(regression, tmp_path)
+    assert lamina.report is report
+    assert lamina.report(tmp_path)["task"] == "table-prediction"
+
+
 def test_terminal_summary():
     text = report.to_text(classification()[0]).replace("\N{NO-BREAK SPACE}", " ")
     lines = text.splitlines()
@@ -380,6 +388,20 @@ def test_page_in_a_browser(make, chromium, tmp_path):
             assert chromium.errors() == []
 
 
+def test_the_audit_sees_faults(chromium, tmp_path):
+    (tmp_path / "bad.html").write_text(
+        "<!doctype html><body style='color:#aaa;background:#fff'><h1>a</h1><h3>b</h3>"
+        "<div style='width:900px'>wide</div><img src='data:image/png;base64,AAAA'>"
+        "<img alt='x' src='http://127.0.0.1:9/x.png'><div style='overflow:auto;width:50px'>"
+        "<p style='width:90px'>c</p></div><script>undefined_name()</script>")
+    chromium.open((tmp_path / "bad.html").as_uri(), width=360)
+    found = chromium.audit()
+    assert all(found[kind] for kind in ("wide", "pale", "headings", "pictures", "page", "scripts"))
+    assert len(found["unnamed"]) == 2 and len(found["pictures"]) == 2
+    assert any("undefined_name" in message for message in chromium.errors())
+    assert any(url.startswith("http://127.0.0.1:9") for url in chromium.requests())
+
+
 def test_page_works_with_the_keyboard_alone(chromium, tmp_path):
     chromium.open((written(classification, tmp_path) / "report.html").as_uri(), width=1280)
     for _ in range(30):
@@ -391,10 +413,11 @@ def test_page_works_with_the_keyboard_alone(chromium, tmp_path):
 
 
 def test_print_is_dark_on_white_and_shows_the_settings(chromium, tmp_path):
-    chromium.open((written(classification, tmp_path) / "report.html").as_uri(), width=800,
+    chromium.open((written(classification, tmp_path) / "report.html").as_uri(), width=720,
                   scheme="dark", media="print")
     assert chromium.run("return getComputedStyle(document.body).backgroundColor") == \
         "rgb(255, 255, 255)"
     assert chromium.run("return [...document.querySelectorAll('th')].find(h => h.textContent == "
                         "'batch_size').getBoundingClientRect().height > 0")
-    assert chromium.audit()["pale"] == []
+    found = chromium.audit()
+    assert found["pale"] == found["wide"] == [] and found["page"] == 0

@@ -78,7 +78,7 @@ class Number(Answer):
     kind: ClassVar[str] = "number"
 
     def line(self) -> str:
-        return f"{self.value:.6g} {self.unit}".rstrip()
+        return f"{self.value:,.6g} {self.unit}".rstrip()
 
     def to_json(self) -> dict[str, Any]:
         return {"kind": self.kind, "value": self.value, "unit": self.unit}

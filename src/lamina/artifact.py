@@ -37,7 +37,7 @@ def save(path: Path, task: Task, net: nn.Module, document: dict[str, Any]) -> di
                for name, values in task.exported(net).state_dict().items()}
     text = json.dumps({"format": FORMAT, "task": tasks.name_of(type(task)),
                        "settings": task.settings.to_json(), "facts": task.facts.to_json(),
-                       **document}, ensure_ascii=False)
+                       **document})
     digest = fingerprint(text, tensors)
     data = tensors_to(tensors, metadata={"lamina": text, "sha256": digest})
     storage.write(path, data)
@@ -104,7 +104,8 @@ def load(path: Path | str, *, device: str = "auto", threads: int = 0) -> Model:
     try:
         with torch.device("meta"):
             net = task.exported(task.build())
-    except (ValueError, TypeError, KeyError, IndexError, RuntimeError, AttributeError) as reason:
+    except (ValueError, TypeError, LookupError, RuntimeError, AttributeError, ArithmeticError,
+            AssertionError, MemoryError) as reason:
         raise UserError(f"{path}: its settings and facts build no net ({reason})") from None
     fit(path, net, tensors)  # so building it for real asks for no more than the file's size
     net = task.exported(task.build())

@@ -1,11 +1,14 @@
 """How long to learn: minutes become a number of steps, once; schedules run over progress 0 to 1."""
 
 import math
+import re
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from lamina.errors import UserError
+
+DIGITS = re.compile("[0-9]{1,12}")
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,8 @@ class Budget:
                             + (" and ".join(given) or "none"))
         if not isinstance(getattr(self, given[0]), str) and getattr(self, given[0]) <= 0:
             raise UserError(f"{given[0]}: expected more than 0, got {getattr(self, given[0]):g}")
+        if self.steps is not None:
+            Plan(self.steps)
 
 
 class Plan:
@@ -39,8 +44,8 @@ class Plan:
         self.progress_at: list[float] = []
         for part in str(text).split(","):
             total, _, start = part.partition("@")
-            if not total.isdecimal() or (start and not start.isdecimal()) or \
-                    bool(start) != bool(self.totals):
+            if not DIGITS.fullmatch(total) or bool(start) != bool(self.totals) or \
+                    (start and not DIGITS.fullmatch(start)):
                 raise UserError(f"steps: expected a whole number such as 900, got {text!r}")
             self.revise(int(start or 0), int(total))
 

@@ -96,7 +96,7 @@ def curve(points: Sequence[tuple[float, float]], *, name: str, unit: str = "",
     whole = [tick for tick in ticks(0, steps, 3) if tick <= steps and tick == int(tick)]
     across = Axis(0, steps, LEFT, WIDTH - RIGHT, whole)
     up = along(lowest, highest, HEIGHT - BOTTOM, TOP, log)
-    last = number(drawn[-1][1], decimals(highest - lowest, 3), unit)
+    last = number(drawn[-1][1], decimals(drawn[-1][1] if log else highest - lowest, 3), unit)
     parts = [f'<svg class="curve" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="'
              f'{escape(name)}: {last} at step {steps:,.0f}; between '
              f'{number(lowest, 4, unit)} and {number(highest, 4, unit)}">']
@@ -139,6 +139,8 @@ def confusion(given: dict[str, Any] | None) -> dict[str, Any] | None:
          "heat": f"{shares[i, j] ** (1 if i == j else 1 / 3):.3f}",
          "title": f"{labels[i]} answered as {labels[j]}: {counts[i, j]:,} ({shares[i, j]:.1%})"}
         for j in range(len(labels))]) for i in range(len(labels))] if whole else []
-    return {"labels": labels, "rows": rows, "upright": max(map(len, labels)) > 4, "pairs": [
-        {"true": labels[i], "answered": labels[j], "count": int(times), "share":
-         number(shares[i, j], 3, "fraction")} for times, i, j in pairs[:3 if whole else 15]]}
+    named = [{"true": labels[i], "answered": labels[j], "count": int(times),
+              "share": number(shares[i, j], 3, "fraction")}
+             for times, i, j in pairs[:3 if whole else 15]]
+    return {"labels": labels, "rows": rows, "pairs": named,
+            "upright": len(labels) * max(map(len, labels)) > 60}

@@ -15,7 +15,7 @@ from lamina.learning import Batch
 from lamina.media import table
 from lamina.settings import Checked
 
-KNOTS = 257  # different values, or quantiles, of a column; a number becomes its rank among them
+KNOTS = 257  # most values or quantiles of a column among which a number is given its rank
 LARGEST_VOCABULARY = 10_000  # categories of one column
 UNKNOWN, ABSENT, FIRST = 0, 1, 2  # a category column's first rows in the table of vectors
 
@@ -60,7 +60,7 @@ def study(rows: Sequence[table.Row]) -> tuple[list[Column], list[str]]:
     for name in dict.fromkeys(name for row in rows for name in row):
         cells = [table.text(row.get(name)) for row in rows]
         present = [cell for cell in cells if cell is not None]
-        kind = table.kind_of(present)
+        kind = table.kind_of(present, name)
         if kind.name == "useless":
             useless.append(f"{name!r} ({kind.why})")
             continue
@@ -116,8 +116,7 @@ def encode(columns: Sequence[Column], rows: Sequence[table.Row]) -> Batch:
 
 
 def ranks(column: Column, cells: Sequence[str | None]) -> list[numpy.ndarray]:
-    """The column's numbers, each (rows,) in 0..1; last, where there is one, whether one is missing.
-    """
+    """The column's numbers, each (rows,) in 0..1; the last may say whether the value is missing."""
     values = numpy.full(len(cells), numpy.nan)
     for i, cell in enumerate(cells):
         if cell is not None:
@@ -134,6 +133,13 @@ def ranks(column: Column, cells: Sequence[str | None]) -> list[numpy.ndarray]:
         places = numpy.linspace(0, 1, len(feature.knots))
         found.append(numpy.interp(numbers, feature.knots, places))
     return found + [missing.astype(float)] * column.absent
+
+
+def points(columns: Sequence[Column], batch: Batch) -> torch.Tensor:
+    """Ranks and one-hot categories of encoded rows, for distances, (rows, dimensions)."""
+    flat = torch.zeros(len(batch["numbers"]), sum(column.vectors for column in columns))
+    flat.scatter_(1, batch["categories"].long(), 0.5 ** 0.5)  # two categories are 1 apart
+    return torch.cat([batch["numbers"], flat], dim=1)
 
 
 def describe(columns: Sequence[Column], useless: Sequence[str]) -> list[str]:

@@ -9,7 +9,7 @@ from safetensors.numpy import load_file
 from lamina import scoring, tasks
 from lamina.errors import UserError
 from lamina.judge import ROWS
-from lamina.session import read_settings
+from lamina.folder import read_settings
 
 
 def compared(runs: list[Path]) -> list[dict[str, Any]]:

@@ -45,8 +45,10 @@ def drawn(given: Any, role: str) -> str:
     if isinstance(given, numpy.ndarray) and given.dtype == numpy.uint8 and given.ndim in (2, 3):
         return picture(given, f"{role}: a picture")
     if isinstance(given, dict):
-        rows = (f'<tr><th scope="row">{escape(name)}</th><td>{escape("–" if value is None else excerpt(value, 60))}</td></tr>'
-                for name, value in given.items())
+        cells = ((name, "–" if value is None else excerpt(value, 60))
+                 for name, value in given.items())
+        rows = (f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>'
+                for name, value in cells)
         return f'<table class="row">{"".join(rows)}</table>'
     if isinstance(given, str) and (len(given) > 40 or "\n" in given):
         return f"<pre>{escape(excerpt(given))}</pre>"

@@ -1,6 +1,7 @@
-"""Numbers as people read them."""
+"""Numbers and dates as people read them."""
 
 import math
+from datetime import datetime
 
 SPACE = "\N{NO-BREAK SPACE}"
 
@@ -44,3 +45,11 @@ def size(given: float) -> str:
 def count(given: float | None) -> str:
     """A whole number with thousands separated."""
     return number(given)
+
+
+def moment(written: str) -> str:
+    """A date as people read it; as it was written where it is no ISO date."""
+    try:
+        return f"{datetime.fromisoformat(written):%-d %B %Y, %H:%M %Z}".rstrip()
+    except ValueError:
+        return written

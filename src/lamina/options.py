@@ -16,13 +16,14 @@ class Options(Checked):
     minutes: float | None = setting(
         None, "time for everything: reading, learning, evaluating, writing", high=60 * 24 * 365)
     epochs: float | None = setting(None, "passes over the training part", high=1e6)
-    steps: str | None = setting(None, "optimizer steps, as settings.json of a run writes them")
+    steps: int | str | None = setting(None, "optimizer steps, as settings.json of a run writes them")
     target: str | None = setting(
         None, "METRIC=VALUE of the validation part that ends the run, such as accuracy=0.99")
     run: str | None = setting(None, "folder of the run; default: runs/ and the name of the data")
     start_from: str | None = setting(None, "model file or run whose fitting tensors are taken over")
     evaluations: int = setting(10, "times the validation part is scored", low=1, high=10000)
     micro_batches: int = setting(1, "parts of each batch, to save memory", low=1, high=65536)
+    save_seconds: float = setting(30.0, "time between checkpoints", low=0, high=86400)
     precision: Literal["auto", "float32", "bfloat16"] = setting(
         "auto", "of the arithmetic; auto: the faster of what the task allows when there are "
                 "--minutes, else float32")
@@ -34,7 +35,8 @@ class Options(Checked):
         """What ends the run: what was asked for, or the task's default."""
         if self.minutes is None and self.epochs is None and self.steps is None:
             return default
-        return Budget(self.minutes, self.epochs, self.steps)
+        return Budget(self.minutes, self.epochs,
+                      None if self.steps is None else str(self.steps))
 
     def goal(self, metrics: tuple[Metric, ...]) -> tuple[str, float] | None:
         """The target as (metric, value)."""

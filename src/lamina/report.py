@@ -7,8 +7,10 @@ this order: how good, how sure, compared to what, and what to do next.
 import json
 import math
 import shlex
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import jinja2
@@ -17,7 +19,7 @@ from markupsafe import Markup
 
 from lamina import chart, storage
 from lamina.gallery import Shown, show
-from lamina.numbers import SPACE, count, decimals, duration, number, size
+from lamina.numbers import SPACE, count, decimals, duration, moment, number, size
 
 __all__ = ["Shown", "render", "show", "to_text", "write"]
 
@@ -38,20 +40,15 @@ def render(document: Document, log: Sequence[dict], gallery: Sequence[Shown]) ->
     """The page of a run."""
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True,
                                      undefined=jinja2.StrictUndefined)
-    environment.filters.update(count=count, size=size, code=code)
+    environment.filters.update(count=count, size=size, code=code, moment=moment)
     template = environment.from_string(Path(__file__).with_name("report.html.jinja").read_text())
     order = {False: 0, None: 1, True: 2}
     return template.render(
-        document=document, data=document["data"],
-        main=main_score(document), scores=score_table(document),
-        comparison=comparison(document),
-        verdict=verdict(document),
-        commands=commands(document),
-        curves=curves(document, log),
-        confusion=chart.confusion(document.get("confusion")),
-        gallery=sorted(gallery, key=lambda shown: order[shown.right]),
-        costs=costs(document["cost"]),
-        fields=fields)
+        document=document, data=document["data"], fields=fields,
+        main=main_score(document), scores=score_table(document), costs=costs(document["cost"]),
+        comparison=comparison(document), verdict=verdict(document), commands=commands(document),
+        curves=curves(document, log), confusion=chart.confusion(document.get("confusion")),
+        gallery=sorted(gallery, key=lambda shown: order[shown.right]))
 
 
 def to_text(document: Document) -> str:
@@ -286,3 +283,15 @@ def without_nan(given: Any) -> Any:
     if isinstance(given, (numpy.generic, numpy.ndarray)):
         return without_nan(given.tolist())
     return None if isinstance(given, float) and not math.isfinite(given) else given
+
+
+class _Verb(ModuleType):
+    """This module, which answers calls as the verb of the same name: `lamina.report(run)`."""
+
+    def __call__(self, run: str | Path) -> Document:
+        from lamina import verbs
+
+        return verbs.report(run)
+
+
+sys.modules[__name__].__class__ = _Verb

@@ -31,7 +31,6 @@ from lamina.storage import write
 from lamina.task import Task, images_last
 
 LOG_POINTS = 200  # lines of losses over a run
-SAVE_SECONDS = 30.0  # between checkpoints
 ROLLBACKS = 3  # before a loss that is not finite ends the run
 
 
@@ -58,17 +57,19 @@ class Run:
     evaluations: how often the validation part is scored over the last phase.
     micro_batches: parts into which each batch is split, to save memory.
     target: (metric, value) of the validation part that ends the run.
+    save_seconds: time between checkpoints.
     """
 
     def __init__(self, task: Task, net: nn.Module, train: Batch, validation: Part | None = None, *,
                  machine: Machine, plan: Plan, folder: Path | None = None, evaluations: int = 10,
                  micro_batches: int = 1, target: tuple[str, float] | None = None,
-                 say: Callable[[str], None] = print):
+                 save_seconds: float = 30.0, say: Callable[[str], None] = print):
         self.task, self.machine, self.plan = task, machine, plan
         self.net = net.to(machine.device)
         if images_last(net):
             net.to(memory_format=torch.channels_last)
         self.validation, self.folder, self.say = validation, folder, say
+        self.save_seconds = save_seconds
         self.evaluations, self.micro_batches, self.target = evaluations, micro_batches, target
         train = {name: values.to(machine.device) for name, values in train.items()}
         seed_all(task.settings.seed, "phases")
@@ -108,7 +109,7 @@ class Run:
                     self.log(losses, scores)
                     self.keep_pace()
                 self.finished = self.step >= self.plan.total or self.reached(scores)
-                if self.finished or time.monotonic() - self._saved > SAVE_SECONDS:
+                if self.finished or time.monotonic() - self._saved >= self.save_seconds:
                     self.save()
             except NotFinite as reason:
                 self.roll_back(str(reason))

@@ -18,7 +18,7 @@ from lamina.metrics.metric import Metric, mean
 from lamina.task import Example, Task, tensors
 
 RESAMPLES = 1000
-DAMAGE_ALLOWED = 0.05  # of the examples of a part
+DAMAGE_ALLOWED = 0.05  # of all examples
 CHUNK = 1024  # examples encoded by one thread at a time
 
 
@@ -37,20 +37,25 @@ def encode(task: Task, examples: Sequence[Example], damaged: list[str], *,
            name: str = "data") -> Part:
     """The examples as tensors, decoded in parallel; damaged ones are named and left out.
 
-    UserError: more than 5 % of them are damaged.
+    UserError: all of them are.
     """
     chunks = [examples[i : i + CHUNK] for i in range(0, len(examples), CHUNK)]
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
         parts = list(threads.map(lambda chunk: encode_chunk(task, chunk), chunks))
-    bad = [line for part in parts for line in part[2]]
-    damaged += bad
-    if len(bad) > DAMAGE_ALLOWED * len(examples) or len(bad) == len(examples):
-        raise UserError(f"{len(bad)} of {len(examples)} examples of the {name} part are damaged, "
-                        f"expected at most {DAMAGE_ALLOWED:.0%}; the first: {bad[0]}")
+    damaged += [line for part in parts for line in part[2]]
     kept = [part for part in parts if part[0]]
+    if not kept:
+        raise UserError(f"every example of the {name} part is damaged; the first: {damaged[-1]}")
     batch = {key: torch.cat([part[1][key] for part in kept]) for key in kept[0][1]} \
         if len(kept) > 1 else kept[0][1]
     return Part([example for part in kept for example in part[0]], batch)
+
+
+def check_damage(damaged: Sequence[str], count: int) -> None:
+    """UserError if more than 5 % of `count` examples, the damaged among them, are damaged."""
+    if len(damaged) > DAMAGE_ALLOWED * count:
+        raise UserError(f"{len(damaged)} of {count} examples are damaged, expected at most "
+                        f"{DAMAGE_ALLOWED:.0%}; the first: {damaged[0]}")
 
 
 def encode_chunk(task: Task, examples: Sequence[Example]
@@ -129,6 +134,8 @@ def interval(metric: Metric, values: numpy.ndarray, *, seed: int,
     drawn = drawn[numpy.isfinite(drawn)]
     if not len(drawn):
         return math.nan, math.nan
+    if metric.score is not mean:  # repeats bias what is no mean, such as a Fréchet distance
+        drawn += metric.score(values) - numpy.median(drawn)
     low, high = numpy.percentile(drawn, (2.5, 97.5))
     return float(low), float(high)
 

@@ -3,9 +3,7 @@
     runs/<name>/settings.json, log.jsonl, checkpoints/, model.safetensors, report.json, report.html
 """
 
-import fcntl
 import hashlib
-import json
 import os
 import shlex
 import time
@@ -20,7 +18,8 @@ from torch import nn
 from lamina import artifact, device, judge, measure, storage, tasks
 from lamina.budget import Budget, Plan
 from lamina.errors import UserError, nearest
-from lamina.scoring import DAMAGE_ALLOWED, Part, encode
+from lamina.folder import folder_for, lock, read_log, read_settings
+from lamina.scoring import Part, check_damage, encode
 from lamina.learning import Batch
 from lamina.options import Options
 from lamina.report import write as write_report
@@ -45,8 +44,8 @@ class Parts:
         """What settings.json, the model file and the report say of the data."""
         return {"source": source, "train": len(next(iter(self.train.values()))),
                 "validation": len(self.validation), "test": len(self.test),
-                "split": self.data.how, "fingerprint": fingerprint(self.train, self.validation.batch,
-                                                                   self.test.batch),
+                "split": self.data.how,
+                "fingerprint": fingerprint(self.train, self.validation.batch, self.test.batch),
                 "notes": self.data.notes, "damaged": self.data.damaged}
 
 
@@ -116,7 +115,7 @@ class Session:
         self.run = Run(task, net, parts.train, parts.validation, machine=place, plan=plan,
                        folder=self.folder, evaluations=evaluations,
                        micro_batches=options.micro_batches, target=options.goal(task.metrics),
-                       say=self.say)
+                       save_seconds=options.save_seconds, say=self.say)
 
     @classmethod
     def reopen(cls, folder: Path, *, say: Callable[[str], None]) -> "Session":
@@ -222,15 +221,14 @@ class Session:
 def prepare(task: Task, path: Path | str) -> Parts:
     """Read, study and encode the data set; facts are studied only where there are none yet."""
     data = task.read(path)
-    held = len(data.train) + len(data.validation) + len(data.test)
-    if len(data.damaged) > DAMAGE_ALLOWED * (held + len(data.damaged)):
-        raise UserError(f"{len(data.damaged)} of {held + len(data.damaged)} examples are damaged, "
-                        f"expected at most {DAMAGE_ALLOWED:.0%}; the first: {data.damaged[0]}")
+    count = len(data.train) + len(data.validation) + len(data.test) + len(data.damaged)
+    check_damage(data.damaged, count)
     if task.facts is None:
         task.facts = task.study(data.train)
     train = encode(task, data.train, data.damaged, name="training")
     validation = encode(task, data.validation, data.damaged, name="validation")
     test = encode(task, data.test, data.damaged, name="test")
+    check_damage(data.damaged, count)
     data.train = train.examples
     return Parts(data, train.batch, validation, test)
 
@@ -276,61 +274,6 @@ def find_data(kind: type[Task], source: str, *, offline: bool) -> Path | str:
         if path.parent.is_dir() else []
     raise UserError(f"no file, folder or known data set is called {source!r}: "
                     + nearest(source, [*near, *CATALOGUE]))
-
-
-def folder_for(asked: str | None, source: str) -> Path:
-    """The folder of a new run: the one asked for, or a fresh one below runs/."""
-    if asked is not None:
-        folder = Path(asked)
-        if (folder / "settings.json").exists():
-            settings = read_settings(folder)
-            raise UserError(f"{folder} already holds a run of {settings['task']}; "
-                            f"lamina resume {folder}, or give another --run folder")
-        return folder
-    stem = Path(source).name.split(".")[0] or "run"
-    folder, number = Path("runs") / stem, 1
-    while folder.exists():
-        number += 1
-        folder = Path("runs") / f"{stem}-{number}"
-    return folder
-
-
-def lock(folder: Path) -> int:
-    """Hold the folder until this process ends, however it ends; UserError if another holds it."""
-    with storage.told(folder.parent, 0):
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise UserError(f"another process is working on {folder}; wait for it, or give another "
-                        "--run folder") from None
-    return descriptor
-
-
-def read_settings(folder: Path) -> dict[str, Any]:
-    """settings.json of a run folder; UserError if it is none."""
-    path = folder / "settings.json"
-    if not path.is_file():
-        near = [entry.name for entry in folder.parent.iterdir()] if folder.parent.is_dir() else []
-        raise UserError(f"{folder} is no run folder (it holds no settings.json): "
-                        f"{nearest(folder.name, near)}")
-    try:
-        settings = json.loads(path.read_text())
-        missing = {"task", "settings", "facts", "options", "source", "data", "steps",
-                   "evaluations", "machine"} - set(settings)
-        if missing:
-            raise ValueError(f"it lacks {sorted(missing)[0]!r}")
-        return settings
-    except (ValueError, OSError, TypeError) as reason:
-        raise UserError(f"{path} cannot be read ({reason})") from None
-
-
-def read_log(folder: Path) -> list[dict[str, Any]]:
-    """The lines of log.jsonl."""
-    path = folder / "log.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def fingerprint(*batches: Batch) -> str:

@@ -13,6 +13,7 @@ import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import PurePath
 from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 from lamina.errors import UserError, nearest
@@ -67,7 +68,8 @@ class Checked:
 
     def to_json(self) -> dict[str, Any]:
         """The values as JSON types; `make` takes them back."""
-        return dataclasses.asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value
+                for name, value in dataclasses.asdict(self).items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,8 +146,8 @@ def convert_scalar(value: Any, kind: type, name: str) -> Any:
             return value if isinstance(value, bool) else words[str(value).lower()]
         raise UserError(f"{name}: expected true or false, got {value!r}")
     if kind is str:
-        if isinstance(value, str):
-            return value
+        if isinstance(value, (str, PurePath)):
+            return str(value)
         raise UserError(f"{name}: expected text, got {value!r}")
     article = "a whole number" if kind is int else "a number"
     try:

@@ -21,7 +21,8 @@ class Display:
             from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
             self.progress = Progress(
-                TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"),
+                TextColumn("{task.description}"), BarColumn(),
+                TextColumn("{task.percentage:>3.0f}%"),
                 TextColumn("{task.fields[news]}"), TimeRemainingColumn(compact=True),
                 transient=True)
             self.progress.start()

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lamina.keys import generator
+from lamina.keys import generator, key
 
 
 class Source(ABC):
@@ -71,3 +71,26 @@ class Batches(Source):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.step = state["step"]
+
+
+class Beside(Source):
+    """Batches of several data sets side by side, each in an order of its own: unpaired domains.
+
+    data: tensors by name, of any lengths; an epoch is one pass over the longest.
+    """
+
+    def __init__(self, data: dict[str, Tensor], batch_size: int, *, seed: int):
+        size = min(batch_size, *(len(values) for values in data.values()))
+        self.parts = {name: Batches({name: values}, size, seed=key(seed, name), drop_last=True)
+                      for name, values in data.items()}
+        self.length = max(part.length for part in self.parts.values())
+
+    def __next__(self) -> dict[str, Tensor]:
+        return {name: values for part in self.parts.values() for name, values in next(part).items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: part.state_dict() for name, part in self.parts.items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name, part in self.parts.items():
+            part.load_state_dict(state[name])

@@ -32,7 +32,7 @@ def write(path: Path, data: bytes) -> None:
 
 def write_json(path: Path, document: Any) -> None:
     """Replace the file at `path` by this document as indented JSON."""
-    write(path, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
+    write(path, (json.dumps(document, indent=2) + "\n").encode())
 
 
 def write_folder(path: Path, files: dict[str, bytes]) -> None:

@@ -129,6 +129,7 @@ def evaluate(model: str | Path, data: str | Path | None = None, *, part: str | N
     chosen = [*read.train, *read.validation, *read.test] if part == "all" else getattr(read, part)
     damaged: list[str] = []
     encoded = scoring.encode(task, chosen, damaged, name=part)
+    scoring.check_damage(damaged, len(chosen))
     if any(example.target is None for example in encoded.examples) and \
             any(example.target is not None for example in encoded.examples):
         raise UserError(f"{source}: some examples of the {part} part have no target")
@@ -154,7 +155,7 @@ def report(run: str | Path) -> dict[str, Any]:
 
     path = Path(run) / "report.json"
     if not path.is_file():
-        from lamina.session import read_settings
+        from lamina.folder import read_settings
 
         read_settings(Path(run))
         raise UserError(f"{run} has no report yet; lamina resume {run} finishes it")

@@ -28,7 +28,7 @@ def row_batch(rows=ROWS):
     return torch.rand(rows, NUMBERS), torch.randint(CATEGORIES, (rows, 2), dtype=torch.int32)
 
 
-@pytest.mark.parametrize("members, net", nets())
+@pytest.mark.parametrize("members, net", list(nets()))
 def test_every_member_answers_every_row_and_all_weights_learn(members, net):
     outputs = net(*row_batch())
     assert outputs.shape == (ROWS, members, OUTPUTS)
@@ -37,7 +37,7 @@ def test_every_member_answers_every_row_and_all_weights_learn(members, net):
     assert not idle
 
 
-@pytest.mark.parametrize("members, net", nets())
+@pytest.mark.parametrize("members, net", list(nets()))
 def test_a_row_does_not_depend_on_the_others(members, net):
     net.eval()
     numbers, categories = row_batch()

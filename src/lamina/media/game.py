@@ -25,6 +25,9 @@ class Start:
     environment: str
     seed: int
 
+    def __str__(self) -> str:
+        return f"{self.environment} from seed {self.seed}"
+
 
 def names() -> list[str]:
     """The registered environments."""
@@ -158,6 +161,8 @@ def play(name: str, seeds: Sequence[int],
 def replay(name: str, seed: int, actions: list[int]) -> list[numpy.ndarray]:
     """The pictures of an episode, uint8 (height, width, 3), by playing its actions again."""
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    if not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # else SDL complains of no screen
     try:
         environment = make(name, drawn=True)
         environment.reset(seed=seed)

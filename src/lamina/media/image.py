@@ -57,7 +57,7 @@ def _from_array(pixels: numpy.ndarray):
 
 
 def _open(file: File, *, load: bool = True):
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         picture = Image.open(io.BytesIO(file.read()))
@@ -69,6 +69,9 @@ def _open(file: File, *, load: bool = True):
         return picture
     except FileNotFoundError:
         raise
+    except UnidentifiedImageError:
+        raise ValueError("not a readable image (unknown format, or its beginning is damaged)"
+                         ) from None
     except Exception as reason:  # Pillow's plugins raise whatever their parsers stumble over
         raise ValueError(f"not a readable image ({reason})") from None
 

@@ -16,7 +16,7 @@ import numpy
 
 from lamina.media import image
 from lamina.media.files import File, is_archive, listing
-from lamina.media.manifest import SPLIT_WORDS
+from lamina.media.manifest import SPLIT_WORDS, Item
 
 PART_AND_DOMAIN = re.compile(rf"({'|'.join(SPLIT_WORDS)})(?:[-_ ]?([ab])|[-_ ](.+))", re.IGNORECASE)
 
@@ -130,3 +130,47 @@ def same_names(found: Sequence[Found], *, agree: float = 0.95) -> bool:
     """Whether the two domains hold the same names, but for a few files that are missing."""
     counts = [sum(f.picture.domain == domain for f in found) for domain in (0, 1)]
     return min(counts) > 0 and len(matched(found)) >= agree * max(counts)
+
+
+def items(found: Sequence[Found], domain: int) -> tuple[list[Item], int]:
+    """The pictures of `domain`, and how many were left out.
+
+    In a part that is paired, the target is the counterpart; a picture without one is left out.
+    """
+    known: list[Item] = []
+    left = 0
+    for split in sorted({f.split for f in found}, key=str):
+        part = [f for f in found if f.split == split]
+        own = [f.picture for f in part if f.picture.domain == domain]
+        if not same_names(part):
+            known += [Item(picture, split=split) for picture in own]
+            continue
+        both = [(pair[domain].picture, pair[1 - domain].picture) for pair in matched(part)]
+        known += [Item(picture, partner, split=split) for picture, partner in both]
+        left += len(own) - len(both)
+    return known, left
+
+
+def shapes(pictures: Sequence[Picture]) -> list[tuple[int, int, int]]:
+    """(height, width, channels) of the pictures that can be read."""
+    known = []
+    for picture in pictures:
+        try:
+            known.append(image.shape(picture))
+        except (OSError, ValueError):
+            continue  # named when it is encoded
+    return known
+
+
+def decoded(pictures: Sequence[Picture], *, size: int, channels: int) -> numpy.ndarray:
+    """uint8 (pictures, size, size, channels) of those that can be read; ValueError: none can."""
+    known = []
+    for picture in pictures:
+        try:
+            known.append(image.decode(picture, size=(size, size), channels=channels))
+        except (OSError, ValueError):
+            continue  # named when it is encoded
+    if not known:
+        raise ValueError("none of the training pictures of a domain can be read"
+                         + (f", for example {pictures[0]}" if pictures else ""))
+    return numpy.stack(known)

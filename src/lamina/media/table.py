@@ -5,6 +5,7 @@ A cell is what a file holds: text, or the own types of JSON and Parquet.
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
@@ -23,6 +24,7 @@ MISSING = frozenset({"", "?", "-", ".", "na", "n/a", "#n/a", "<na>", "nan", "nat
 DAY_FORMS = ("%Y/%m/%d", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%d %b %Y", "%b %d, %Y",
              "%d %B %Y", "%B %d, %Y")
 FORMS = ("iso", *(day + time for time in ("", " %H:%M", " %H:%M:%S") for day in DAY_FORMS))
+ROW_NAME = re.compile(r"|index|row|no|nr|number|#|unnamed: 0|(.*[ _.-])?(id|key)")
 ENOUGH = 0.98  # share of a column's cells that must be readable for it to be of a kind
 MOSTLY = 0.95  # share of a target's cells that must be numbers for it to be a number
 FEW = 20  # different whole numbers that are still taken for labels
@@ -129,14 +131,15 @@ def readable(cells: Sequence[str], form: str = "") -> numpy.ndarray:
     return numpy.array(found, dtype=numpy.float64)
 
 
-def kind_of(cells: Sequence[str]) -> Kind:
-    """The kind of a column with these cells, missing ones left out."""
+def kind_of(cells: Sequence[str], name: str) -> Kind:
+    """The kind of a column of that name with these cells, missing ones left out."""
     counts = Counter(cells)
     if len(counts) < 2:
         return Kind("useless", why=f"it is always {cells[0]!r}" if cells else "it is empty")
     values = readable(cells)
     if len(values) >= ENOUGH * len(cells):
-        return Kind("useless", why="it counts the rows") if counts_rows(values) else Kind("number")
+        counter = ROW_NAME.fullmatch(name.lower()) and counts_rows(values)
+        return Kind("useless", why="it counts the rows") if counter else Kind("number")
     form = form_of(list(counts))
     if form:
         return Kind("date", form)

@@ -6,6 +6,8 @@ Pictures are uint8 (height, width, channels); sets of them (pictures, height, wi
 import numpy
 from numpy.lib.stride_tricks import sliding_window_view
 
+from lamina.metrics.metric import Metric
+
 FILTERS = (24, 8)  # random filters of the two layers of `features`
 
 
@@ -27,6 +29,12 @@ def features(pictures: numpy.ndarray) -> numpy.ndarray:
     averaged over each quarter. Random filters compare sets of pictures soundly where no trained
     net fits the domain (Naeem et al. 2020, "Reliable fidelity and diversity metrics").
     """
+    chunks = [pictures[start : start + 64] for start in range(0, len(pictures), 64)]
+    return numpy.concatenate([random_features(chunk) for chunk in chunks])
+
+
+def random_features(pictures: numpy.ndarray) -> numpy.ndarray:
+    """The features of a few pictures; what lies between takes 20 times their memory."""
     random = numpy.random.default_rng(0)
     x = pictures.astype(numpy.float32) / 127.5 - 1
     for filters in FILTERS:
@@ -36,8 +44,8 @@ def features(pictures: numpy.ndarray) -> numpy.ndarray:
         bias = random.standard_normal(filters, dtype=numpy.float32) * 0.5
         x = numpy.maximum(flat @ (weight * numpy.sqrt(2 / flat.shape[3])) + bias, 0)
     rows, columns = (max(1, side // 2) for side in x.shape[1:3])
-    quarters = x[:, :rows, :columns], x[:, :rows, -columns:], x[:, -rows:, :columns], \
-        x[:, -rows:, -columns:]
+    quarters = [x[:, top, left] for top in (slice(rows), slice(-rows, None))
+                for left in (slice(columns), slice(-columns, None))]
     return numpy.concatenate([quarter.mean(axis=(1, 2)) for quarter in quarters], axis=1)
 
 
@@ -60,3 +68,11 @@ def mean_and_covariance(rows: numpy.ndarray) -> tuple[list[float], list[float]]:
     """The mean of feature rows and, row after row, their covariance; six decimals."""
     covariance = numpy.cov(rows, rowvar=False, bias=True)
     return rows.mean(axis=0).round(6).tolist(), covariance.ravel().round(6).tolist()
+
+
+PIXEL_ERROR = Metric("pixel_error", "lower", "mean absolute difference to the true picture",
+                     lambda made, true: (absolute_error(made, true),), unit="levels of 255")
+PSNR = Metric("psnr", "higher", "peak signal-to-noise ratio to the true picture",
+              lambda made, true: (signal_to_noise(made, true),), unit="dB")
+CYCLE_ERROR = Metric("cycle_error", "lower", "mean absolute difference after there and back",
+                     lambda back, given: (absolute_error(back, given),), unit="levels of 255")

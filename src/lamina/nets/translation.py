@@ -43,9 +43,10 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, width: int):
         super().__init__()
-        self.change = nn.Sequential(*convolution(width, width, 3), *convolution(width, width, 3)[:2])
+        self.change = nn.Sequential(*convolution(width, width, 3),
+                                    *convolution(width, width, 3)[:2])
 
-    def forward(self, x: Tensor) -> Tensor:  # (batch, width, height, width) both ways
+    def forward(self, x: Tensor) -> Tensor:  # (batch, channels, height, width) both ways
         return x + self.change(x)
 
 
@@ -168,3 +169,11 @@ class Adversaries(nn.Module):
         super().__init__()
         self.generators = generators
         self.discriminators = nn.ModuleDict(discriminators)
+
+
+def halvings(size: int) -> int:
+    """How often a side can be halved, staying even, until it is 2 or odd."""
+    depth = 0
+    while size % 2 == 0 and size > 2:
+        size, depth = size // 2, depth + 1
+    return depth

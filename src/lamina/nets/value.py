@@ -1,10 +1,13 @@
 """Nets that value the actions of a state: Q networks, for numbers or pictures, plain or duelling."""
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
-LARGE_KERNELS = ((32, 8, 4), (64, 4, 2), (64, 3, 1))  # (channels, side, stride): Mnih et al. 2015
-SMALL_KERNELS = ((32, 3, 1), (64, 3, 1))  # for pictures too small for those
+LARGE = ((32, 8, 4, 0), (64, 4, 2, 0), (64, 3, 1, 0))  # channels, side, stride, padding: Mnih 2015
+SMALL = ((32, 3, 1, 1), (64, 3, 1, 1))  # for pictures too small for those
 SMALLEST_LARGE = 36  # pixels: the shortest side that the large kernels leave something of
 
 
@@ -14,8 +17,7 @@ class Perceptron(nn.Module):
     def __init__(self, inputs: int, width: int, layers: int):
         super().__init__()
         sizes = [inputs] + [width] * layers
-        self.layers = nn.ModuleList(nn.Linear(*pair) for pair in zip(sizes, sizes[1:]))
-        self.width = width
+        self.layers = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(sizes))
 
     def forward(self, numbers: Tensor) -> Tensor:  # (batch, inputs) -> (batch, width)
         hidden = numbers.to(self.layers[0].weight.dtype)
@@ -29,16 +31,14 @@ class PictureFeatures(nn.Module):
 
     def __init__(self, height: int, width: int, channels: int, features: int):
         super().__init__()
-        kernels = LARGE_KERNELS if min(height, width) >= SMALLEST_LARGE else SMALL_KERNELS
+        kernels = LARGE if min(height, width) >= SMALLEST_LARGE else SMALL
         self.convolutions = nn.ModuleList()
-        for wanted, side, stride in kernels:
-            padding = 1 if side == 3 else 0
+        for wanted, side, stride, padding in kernels:
             self.convolutions.append(nn.Conv2d(channels, wanted, side, stride, padding))
             height = (height + 2 * padding - side) // stride + 1
             width = (width + 2 * padding - side) // stride + 1
             channels = wanted
         self.project = nn.Linear(channels * height * width, features)
-        self.width = features
 
     def forward(self, pixels: Tensor) -> Tensor:  # (batch, height, width, channels) uint8
         hidden = pixels.permute(0, 3, 1, 2).to(self.project.weight.dtype) / 255
@@ -66,11 +66,11 @@ class QNetwork(nn.Module):
     shape: of an observation: (numbers,), or (height, width, channels) of a uint8 picture.
     """
 
-    def __init__(self, shape: tuple[int, ...], actions: int, *, width: int, layers: int,
+    def __init__(self, shape: Sequence[int], actions: int, *, width: int, layers: int,
                  duelling: bool):
         super().__init__()
-        self.features = (PictureFeatures(*shape, features=width) if len(shape) == 3
-                         else Perceptron(*shape, width=width, layers=layers))
+        self.features = (PictureFeatures(*shape, width) if len(shape) == 3
+                         else Perceptron(*shape, width, layers))
         self.head = DuellingHead(width, actions) if duelling else nn.Linear(width, actions)
 
     def forward(self, observation: Tensor) -> Tensor:  # (batch, *shape) -> (batch, actions)

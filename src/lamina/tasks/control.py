@@ -7,7 +7,7 @@ draws again and again out of a memory of what it did. Double (van Hasselt et al.
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +37,8 @@ LAST_SEED = 2**31 - 1  # the largest that every environment takes
 
 @dataclass(frozen=True, kw_only=True)
 class ControlSettings(Settings):
+    """What the user of control may choose."""
+
     batch_size: int = setting(128, "transitions drawn from the memory per optimizer step", low=1,
                               high=65536)
     learning_rate: float = setting(1e-3, "peak step size of the optimizer", low=0, high=100)
@@ -46,7 +48,7 @@ class ControlSettings(Settings):
                                  "values (van Hasselt 2016)")
     duelling: bool = setting(False, "value of the state plus advantage of each action (Wang 2016)")
     discount: float = setting(0.99, "worth of a reward one step later", low=0, high=1)
-    loss: Literal["huber", "mse"] = setting("huber", "what is lowered of the temporal difference")
+    loss: Literal["mse", "huber"] = setting("mse", "what is lowered of the temporal difference")
     copies: int = setting(8, "copies of the environment that are played at once", low=1, high=4096)
     transitions_per_step: int = setting(4, "new transitions played per optimizer step", low=1,
                                         high=65536)
@@ -65,8 +67,8 @@ class ControlFacts(Facts):
     """The environment, the shape of its observations as arrays, and how many actions it takes."""
 
     environment: str
-    shape: tuple[int, ...] = setting(None, "of an observation", low=1, high=65536)
-    actions: int = setting(None, "how many there are to choose among", low=1, high=65536)
+    shape: tuple[int, ...] = setting(MISSING, "of an observation", low=1, high=65536)
+    actions: int = setting(MISSING, "how many there are to choose among", low=1, high=65536)
 
 
 class Control(Task):
@@ -78,6 +80,7 @@ class Control(Task):
                       lambda answer, target: (answer.total,)),)
     budget = Budget(steps="12250")  # with the defaults above: 50,000 transitions
     examples_at_once = 128
+    reads_names = True
 
     def read(self, source: Path | str) -> Data:
         """The episodes to play in an environment: its registered name, or a file that holds it."""
@@ -116,20 +119,12 @@ class Control(Task):
         return OnlineAndTarget(net(), net())
 
     def learn(self, net: nn.Module, batch: Batch) -> Iterator[Update]:
-        goal = self.goals(net, batch)
+        goal = goals(net, batch, discount=self.settings.discount, double=self.settings.double)
         value = net.online(batch["observation"]).gather(1, batch["action"])
         loss = functional.smooth_l1_loss if self.settings.loss == "huber" else functional.mse_loss
-        yield Update(loss(value, goal), net.online, "temporal difference")
+        yield Update(loss(value, goal), net.online, "td_loss")
         if int(batch["step"][0]) % self.settings.target_every == 0:
             net.renew()
-
-    @torch.no_grad()
-    def goals(self, net: nn.Module, batch: Batch) -> Tensor:  # (batch, 1)
-        """The reward and the discounted value of what came next, which a terminal state has not."""
-        after = net.target(batch["next_observation"])
-        chooser = net.online(batch["next_observation"]) if self.settings.double else after
-        future = after.gather(1, chooser.argmax(1, keepdim=True))
-        return batch["reward"] + self.settings.discount * batch["continues"] * future
 
     def phases(self, net: nn.Module, train: Batch) -> Iterator[Phase]:
         adam = torch.optim.Adam(net.online.parameters(), self.settings.learning_rate, fused=True)
@@ -165,6 +160,19 @@ class Control(Task):
         path = folder / "environment.txt"
         path.write_text("CartPole-v1\n")
         return path
+
+
+@torch.no_grad()
+def goals(net: nn.Module, batch: Batch, *, discount: float, double: bool) -> Tensor:  # (batch, 1)
+    """The reward and the discounted value of what came next, which a terminal state has not.
+
+    The target net values the action that seems best to itself, or, if double, to the net that
+    learns (van Hasselt et al. 2016, equation 4), which does not favour its own errors.
+    """
+    values = net.target(batch["next_observation"])
+    chooser = net.online(batch["next_observation"]) if double else values
+    future = values.gather(1, chooser.argmax(1, keepdim=True))
+    return batch["reward"] + discount * batch["continues"] * future
 
 
 class Experience(Source):
@@ -248,8 +256,8 @@ class Experience(Source):
         return training_seed(self.settings.seed, i, self.episodes[i])
 
     def state_dict(self) -> dict[str, Any]:
-        return {"step": self.step, "transitions": self.transitions, "episodes": self.episodes,
-                "taken": self.copies.taken,
+        return {"step": self.step, "transitions": self.transitions, "episodes": list(self.episodes),
+                "taken": [list(actions) for actions in self.copies.taken],
                 "memory": {name: values[:self.filled] for name, values in self.tensors.items()}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -151,33 +151,22 @@ class DeepBelief(Task):
                                         momentum=0.9, weight_decay=chosen.weight_decay)
             yield Phase(
                 name=f"layer {depth + 1}",
-                batches=self.batches(train, f"layer {depth + 1}"),
-                learn=lambda batch, depth=depth: self.pretrain(net, depth, batch),
+                batches=Batches(train, chosen.batch_size, seed=key(chosen.seed, "layer", depth)),
+                learn=lambda batch, depth=depth: pretrain(net, depth, batch,
+                                                          gibbs_steps=chosen.gibbs_steps),
                 optimizers={machine: (optimizer,)},
                 schedule=trapezoid(warmup=0.05, decay=0.5),
                 share=chosen.pretraining_share / depths,
             )
         yield Phase(
             name="fine-tuning",
-            batches=self.batches(train, "fine-tuning"),
+            batches=Batches(train, chosen.batch_size, seed=key(chosen.seed, "fine-tuning")),
             learn=lambda batch: self.learn(net, batch),
             optimizers={net.classifier: (torch.optim.AdamW(net.classifier.parameters(),
                                                            chosen.learning_rate),)},
             schedule=trapezoid(warmup=0.05, decay=1.0),
             share=1 - chosen.pretraining_share if depths else 1.0,
         )
-
-    def batches(self, train: Batch, phase: str) -> Batches:
-        """The training part in an order of this phase's own."""
-        return Batches(train, self.settings.batch_size, seed=key(self.settings.seed, phase))
-
-    def pretrain(self, net: DeepBeliefNet, depth: int, batch: Batch) -> Iterator[Update]:
-        """One step of contrastive divergence in the machine at that depth."""
-        machine = net.machines[depth]
-        seen = net.below(visible(batch), depth)
-        gap = machine.contrastive_divergence(seen, steps=self.settings.gibbs_steps)
-        yield Update(gap, machine, name="free_energy_gap")
-        net.unroll(depth)
 
     def learn(self, net: DeepBeliefNet, batch: Batch) -> Iterator[Update]:
         """One step of fine-tuning."""
@@ -187,24 +176,18 @@ class DeepBelief(Task):
     # ---- answering --------------------------------------------------------------------------
 
     def answer(self, net: nn.Module, batch: Batch) -> list[Answer]:
-        return self.answers(net(visible(batch)).double().softmax(1))
-
-    def answers(self, probabilities: torch.Tensor) -> list[Answer]:
-        """The likeliest label of each row; probabilities: (images, labels)."""
-        labels = self.facts.labels
-        return [Label(labels[best], dict(zip(labels, row, strict=True))) for best, row in
-                zip(probabilities.argmax(1).tolist(), probabilities.tolist(), strict=True)]
+        return named(net(visible(batch)).double().softmax(1), self.facts.labels)
 
     def baselines(self, train: Sequence[Example],
                   test: Sequence[Example]) -> dict[str, dict[str, numpy.ndarray]]:
         """The most frequent label, and the label whose mean training image is nearest."""
         known, asked = self.encode(train), self.encode(test)
-        classes = range(len(self.facts.labels))
-        means = torch.stack([visible(known)[known["label"] == place].mean(0) for place in classes])
-        shares = torch.bincount(known["label"], minlength=len(classes)).double() / len(train)
+        labels, pixels, places = self.facts.labels, visible(known), known["label"]
+        means = torch.stack([pixels[places == place].mean(0) for place in range(len(labels))])
+        shares = torch.bincount(places, minlength=len(labels)).double() / len(train)
         nearness = (-torch.cdist(visible(asked), means)).double().softmax(1)
-        return {"most frequent label": self.rows(self.answers(shares.expand(len(test), -1)), test),
-                "nearest mean image": self.rows(self.answers(nearness), test)}
+        return {"most frequent label": self.rows(named(shares.expand(len(test), -1), labels), test),
+                "nearest mean image": self.rows(named(nearness, labels), test)}
 
     @classmethod
     def sample(cls, folder: Path) -> Path:
@@ -214,6 +197,22 @@ class DeepBelief(Task):
             for number in range(60):
                 image.save(drawing(name, random), folder / name / f"{number:02}.png")
         return folder
+
+
+def pretrain(net: DeepBeliefNet, depth: int, batch: Batch, *,
+             gibbs_steps: int) -> Iterator[Update]:
+    """One step of contrastive divergence in the machine at that depth."""
+    machine = net.machines[depth]
+    seen = net.below(visible(batch), depth)
+    yield Update(machine.contrastive_divergence(seen, steps=gibbs_steps), machine,
+                 name="free_energy_gap")
+    net.unroll(depth)
+
+
+def named(probabilities: torch.Tensor, labels: Sequence[str]) -> list[Answer]:
+    """The likeliest label of each row; probabilities: (images, labels)."""
+    return [Label(labels[best], dict(zip(labels, row, strict=True))) for best, row in
+            zip(probabilities.argmax(1).tolist(), probabilities.tolist(), strict=True)]
 
 
 def visible(batch: Batch) -> torch.Tensor:  # (batch, height * width)

@@ -4,6 +4,7 @@ Nets: `mlp`; `cnn`, the well-known tutorial's two-layer net (Conv 32 3x3, max-po
 `resnet`, a small residual net with the recipe below.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ STUDIED = 1000  # training images whose size and pixels are looked at
 @dataclass(frozen=True, kw_only=True)
 class Settings(BaseSettings):
     net: Literal["mlp", "cnn", "resnet"] = setting("resnet", "the kind of net")
-    width: int = setting(32, "channels of the first stage of resnet; each stage doubles them",
+    width: int = setting(16, "channels of resnet's stem; each of three stages doubles them",
                          low=4, high=512)
     blocks: int = setting(1, "residual blocks per stage of resnet", low=1, high=16)
     image_size: int = setting(0, "pixels of the shorter side; 0: as the data, at most 96",
@@ -146,7 +147,7 @@ class ImageClassification(Task):
             body = TutorialCNN(f.channels, f.size, len(f.labels))
         else:
             body = ResNet(f.channels, len(f.labels), width=s.width, blocks=s.blocks,
-                          downsample=f.size > 48)
+                          halvings=max(0, round(math.log2(f.size / 14))))
         return Normalized(body, f.mean, f.deviation)
 
     def augment(self, batch: Batch) -> Batch:

@@ -5,10 +5,10 @@ from pairs that show the same thing twice (Isola et al. 2017).
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy
 import torch
@@ -16,91 +16,88 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 from torch.optim import Adam
 
-from lamina import splits
-from lamina.answers import Answer, Image
+from lamina.answers import Image
 from lamina.budget import trapezoid
-from lamina.errors import UserError, nearest
-from lamina.keys import key, numpy_generator
+from lamina.errors import UserError
+from lamina.keys import numpy_generator
 from lamina.learning import Batch, Phase, Update
 from lamina.media import files, image, pairs
-from lamina.media.manifest import Item
 from lamina.media.pairs import Found, Picture
 from lamina.metrics.image import (
-    absolute_error, features, frechet_distance, mean_and_covariance, signal_to_noise)
+    CYCLE_ERROR, PIXEL_ERROR, PSNR, features, frechet_distance, mean_and_covariance)
 from lamina.metrics.metric import Metric
 from lamina.nets.translation import (
-    Adversaries, PatchDiscriminator, ResidualGenerator, Translators, UNetGenerator)
-from lamina.settings import Settings, setting
-from lamina.source import Batches, Source
-from lamina.task import Data, Example, Facts, Task
+    Adversaries, PatchDiscriminator, ResidualGenerator, Translators, UNetGenerator, halvings)
+from lamina.settings import Settings as BaseSettings
+from lamina.settings import setting
+from lamina.source import Batches, Beside
+from lamina.splits import divide
+from lamina.task import Data, Example
+from lamina.task import Facts as BaseFacts
+from lamina.task import Task
 
 DIRECTIONS = ("AtoB", "BtoA")
-REFERENCE = 500  # pictures of each domain that its statistics are taken from
-LARGEST_SIZE = 64  # pixels, where the user names no size
+STUDIED = 500  # training pictures of each domain that are looked at
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(BaseSettings):
+    method: Literal["auto", "cyclegan", "pix2pix"] = setting(
+        "auto", "auto: pix2pix if both domains hold the same file names, else cyclegan")
+    direction: Literal["AtoB", "BtoA"] = setting(
+        "AtoB", "which domain is translated into which", at_predict=True)
+    side_by_side: bool = setting(False, "each file holds A in its left half and B in its right")
+    image_size: int = setting(0, "pixels of both sides, a multiple of 4; 0: as the data, at most "
+                              "64", low=0, high=512)
+    width: int = setting(32, "channels of the generators' first layer", low=4, high=256)
+    blocks: int = setting(4, "residual blocks of a cyclegan generator", low=1, high=24)
+    cycle_weight: float = setting(
+        10.0, "cyclegan: weight of the error after there and back", low=0, high=1e4)
+    identity_weight: float = setting(
+        0.0, "cyclegan: weight of changing what is in its domain already (5 keeps colours)",
+        low=0, high=1e4)
+    pixel_weight: float = setting(
+        100.0, "pix2pix: weight of the mean absolute error of the pixels", low=0, high=1e4)
+    flip: bool = setting(False, "mirror training pictures left to right at random")
+    batch_size: int = setting(8, "pictures of each domain per optimizer step", low=1, high=4096)
+    learning_rate: float = setting(2e-4, "step size of Adam", low=0, high=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts(BaseFacts):
+    method: Literal["cyclegan", "pix2pix"]
+    direction: Literal["AtoB", "BtoA"]  # the one that pix2pix learns
+    size: int = setting(28, "pixels of both sides", low=8, high=512)
+    channels: int = setting(1, "1 for grey, 3 for colour", low=1, high=3)
+    means: tuple[tuple[float, ...], ...] = ()  # of the features of A and of B
+    covariances: tuple[tuple[float, ...], ...] = ()  # the same, row after row
 
 
 class ImageTranslation(Task):
     """Two domains of pictures, A and B; the answer is the same picture in the other domain."""
 
-    @dataclass(frozen=True, kw_only=True)
-    class Settings(Settings):
-        method: Literal["auto", "cyclegan", "pix2pix"] = setting(
-            "auto", "auto: pix2pix if both domains hold the same file names, else cyclegan")
-        direction: Literal["AtoB", "BtoA"] = setting(
-            "AtoB", "which domain is translated into which", at_predict=True)
-        side_by_side: bool = setting(False, "each file holds A (left half) and B (right half)")
-        size: int | None = setting(
-            None, "side of the pictures in pixels, rounded to a multiple of 4; none: as the data, "
-            f"at most {LARGEST_SIZE}", low=8, high=512)
-        width: int = setting(32, "channels of the generators' first layer", low=4, high=256)
-        blocks: int = setting(4, "residual blocks of a cyclegan generator", low=1, high=24)
-        cycle_weight: float = setting(
-            10.0, "cyclegan: of the error after going there and back", low=0, high=1e4)
-        identity_weight: float = setting(
-            5.0, "cyclegan: of changing a picture that is in its domain already", low=0, high=1e4)
-        pixel_weight: float = setting(
-            100.0, "pix2pix: of the mean absolute error of the pixels", low=0, high=1e4)
-        mirror: bool = setting(False, "learn from mirrored pictures too (not for text)")
-        batch_size: int = setting(8, "pictures (of each domain) per optimizer step",
-                                  low=1, high=4096)
-        learning_rate: float = setting(2e-4, "step size of Adam", low=0, high=1)
-
-    @dataclass(frozen=True, kw_only=True)
-    class Facts(Facts):
-        method: Literal["cyclegan", "pix2pix"]
-        direction: Literal["AtoB", "BtoA"]
-        size: int = setting(28, "side of the pictures in pixels", low=8, high=512)
-        channels: int = setting(1, "1 for grey, 3 for colour", low=1, high=3)
-        means: tuple[tuple[float, ...], ...] = ()  # of the features of A and of B
-        covariances: tuple[tuple[float, ...], ...] = ()  # the same, row after row
-
+    Settings, Facts = Settings, Facts
     examples_at_once = 64
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """pix2pix is chosen by its pixels; without pairs, by how much its pictures look like B."""
-        error = Metric("pixel_error", "lower", "mean absolute difference to the true picture",
-                       lambda made, true: (absolute_error(made, true),), unit="levels of 255")
-        ratio = Metric("psnr", "higher", "peak signal-to-noise ratio to the true picture",
-                       lambda made, true: (signal_to_noise(made, true),), unit="dB")
-        cycle = Metric("cycle_error", "lower", "mean absolute difference after going there and "
-                       "back", lambda back, given: (absolute_error(back, given),),
-                       unit="levels of 255")
-        distance = Metric("frechet_distance", "lower", "distance to the domain's pictures in the "
-                          "features of a fixed random net; 0: alike, 1: one average picture",
-                          lambda made, true: tuple(features(made[None])[0]), self.distance)
+        """What chooses the best model comes first: without pairs, how much it looks like B."""
+        distance = Metric(
+            "frechet_distance", "lower", "distance to the domain's pictures in the features of a "
+            "fixed random net; 0: alike, 1: one average picture",
+            lambda made, true: tuple(features(made[None])[0]), self._distance)
         if self.facts is not None and self.facts.method == "pix2pix":
-            return error, ratio, distance
-        return distance, cycle, error, ratio
+            return PIXEL_ERROR, PSNR, distance
+        return distance, CYCLE_ERROR, PIXEL_ERROR, PSNR
 
-    def distance(self, rows: numpy.ndarray) -> float:
+    def _distance(self, rows: numpy.ndarray) -> float:
         """The Fréchet distance of feature rows to the domain that is translated into."""
-        mean = numpy.array(self.facts.means[1 - self.domain])
-        covariance = numpy.array(self.facts.covariances[1 - self.domain])
+        mean = numpy.array(self.facts.means[1 - self._domain])
+        covariance = numpy.array(self.facts.covariances[1 - self._domain])
         return frechet_distance(rows, mean, covariance.reshape(len(mean), len(mean)))
 
     @property
-    def domain(self) -> int:
+    def _domain(self) -> int:
         """Which domain is translated: 0 for A, 1 for B."""
         facts, asked = self.facts, self.settings.direction
         if facts is not None and facts.method == "pix2pix" and facts.direction != asked:
@@ -111,109 +108,72 @@ class ImageTranslation(Task):
     # ---- data -------------------------------------------------------------------------------
 
     def read(self, source: Path | str) -> Data:
-        path = Path(source)
-        if not path.exists():
-            siblings = [f.name for f in path.parent.iterdir()] if path.parent.is_dir() else []
-            raise UserError(f"{path} does not exist; {nearest(path.name, siblings)}")
         try:
-            names, found = pairs.read(path, side_by_side=self.settings.side_by_side)
+            names, found = pairs.read(Path(source), side_by_side=self.settings.side_by_side)
         except ValueError as reason:
             raise UserError(str(reason)) from None
-        method, why = self.choose_method(found)
-        notes = [f"A is {names[0]!r} and B is {names[1]!r}; {self.settings.direction} is answered",
-                 f"{method}: {why}"]
-        data = self.divide(found, notes)
-        if method == "cyclegan":
-            self.unpair(data, found)
-        return data
-
-    def choose_method(self, found: Sequence[Found]) -> tuple[str, str]:
-        """pix2pix or cyclegan, and why."""
-        training = [f for f in found if f.split in (None, "train")]
-        paired = pairs.same_names(training)
         asked = self.facts.method if self.facts is not None else self.settings.method
-        if asked == "pix2pix" and not paired:
-            example = next((f.name for f in training), found[0].name)
-            raise UserError("pix2pix needs pairs: expected the same file names in both folders, "
-                            f"but {example!r} and others have no counterpart; use cyclegan")
-        if asked != "auto":
-            return asked, "as asked"
-        if paired:
-            return "pix2pix", "both domains hold the same file names, so they are taken as pairs"
-        return "cyclegan", "the file names of the two domains differ, so nothing is paired"
-
-    def divide(self, found: Sequence[Found], notes: list[str]) -> Data:
-        """The pictures that are translated, each with its counterpart where its part is paired."""
-        partners: dict[tuple[str | None, str], Picture] = {}
-        for split in {f.split for f in found}:
-            part = [f for f in found if f.split == split]
-            if pairs.same_names(part):
-                for pair in pairs.matched(part):
-                    partners[split, pair[0].name] = pair[1 - self.domain].picture
-        paired = {split for split, _ in partners}
-        items = [Item(f.picture, partners.get((f.split, f.name)), split=f.split) for f in found
-                 if f.picture.domain == self.domain
-                 and (f.split not in paired or (f.split, f.name) in partners)]
-        if not items or len(items) == len(found):
-            raise UserError("expected pictures of both domains, found those of one")
-        left = sum(f.picture.domain == self.domain for f in found) - len(items)
+        method, why = decided(asked, [f for f in found if f.split in (None, "train")])
+        notes = [f"A is {names[0]!r}, B is {names[1]!r}; {self.settings.direction} is answered",
+                 f"{method}, {why}"]
+        items, left = pairs.items(found, self._domain)
         notes += [f"{left} pictures without a counterpart are left out"] * (left > 0)
-        return splits.divide(items, notes=notes)
-
-    def unpair(self, data: Data, found: Sequence[Found]) -> None:
-        """Make the training part single pictures of both domains, without any held-out one."""
-        held = {example.target for example in chain(data.validation, data.test)}
-        own = [Example(example.input) for example in data.train]
-        other = [Example(f.picture) for f in found if f.picture.domain != self.domain
-                 and f.split in (None, "train") and f.picture not in held]
-        if not other:
-            raise UserError("expected training pictures of both domains, found those of one")
-        data.train = [example for both in zip_longest(own, other) for example in both
-                      if example is not None]
+        data = divide(items, notes=notes)
+        if method == "cyclegan":
+            unpair(data, [f for f in found if f.picture.domain != self._domain])
+        return data
 
     def study(self, train: Sequence[Example]) -> Facts:
         paired = all(example.target is not None for example in train)
-        domains = [some(domain_of(train, number)) for number in (0, 1)]
-        shapes = [shape for picture in chain(*domains)
-                  if (shape := tried(image.shape, picture)) is not None]
+        domains = [domain_of(train, number) for number in (0, 1)]
+        shapes = pairs.shapes([*domains[0], *domains[1]])
         if not shapes:
-            raise UserError(f"none of the pictures can be read, for example {train[0].input}")
+            raise UserError(f"no training picture can be read; the first is {train[0].input}")
         shorter = int(numpy.median([min(height, width) for height, width, _ in shapes]))
-        size = self.settings.size or min(LARGEST_SIZE, shorter)
-        facts = self.Facts(
-            method="pix2pix" if paired else "cyclegan", direction=self.settings.direction,
-            size=max(8, size // 4 * 4), channels=max(channels for _, _, channels in shapes))
-        statistics = [mean_and_covariance(features(decoded(pictures, facts)))
-                      for pictures in domains]
-        return self.Facts(**{**facts.to_json(), "means": [mean for mean, _ in statistics],
-                             "covariances": [covariance for _, covariance in statistics]})
+        size = self.settings.image_size or min(64, shorter)
+        facts = Facts(method="pix2pix" if paired else "cyclegan",
+                      direction=self.settings.direction, size=max(8, size // 4 * 4),
+                      channels=max(channels for _, _, channels in shapes))
+        try:
+            statistics = [mean_and_covariance(features(
+                pairs.decoded(pictures, size=facts.size, channels=facts.channels)))
+                for pictures in domains]
+        except ValueError as reason:
+            raise UserError(str(reason)) from None
+        return replace(facts, means=[mean for mean, _ in statistics],
+                       covariances=[covariance for _, covariance in statistics])
 
     def encode(self, examples: Sequence[Example]) -> Batch:
-        batch = {"image": self.tensor([example.input for example in examples]),
+        batch = {"image": encoded([example.input for example in examples], self.facts),
                  "domain": torch.tensor([example.input.domain for example in examples],
                                         dtype=torch.uint8)}
         if all(example.target is not None for example in examples):
-            batch["target"] = self.tensor([example.target for example in examples])
+            try:
+                batch["target"] = encoded([example.target for example in examples], self.facts)
+            except (ValueError, OSError) as reason:
+                raise ValueError(f"its counterpart cannot be read: {reason}") from None
         return batch
 
-    def tensor(self, pictures: Sequence[Picture]) -> Tensor:
-        """uint8 (pictures, channels, size, size)."""
-        size, channels = self.facts.size, self.facts.channels
-        pixels = numpy.stack([image.decode(picture, size=(size, size), channels=channels)
-                              for picture in pictures])
-        return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
-
     def examples(self, given: Sequence[str]) -> list[Example]:
-        return [Example(Picture(Path(path), None, self.domain)) for path in given]
+        found = []
+        for item in given:
+            path = Path(item)
+            if not path.exists():
+                raise UserError(f"no image or folder is called {item!r}")
+            listed = files.listing(path, image.SUFFIXES if path.is_dir()
+                                   or files.is_archive(path) else ())
+            if not listed:
+                raise UserError(f"{item} holds no images")
+            found += [Example(Picture(f.path, f.member, self._domain)) for f in listed]
+        return found
 
     # ---- learning ---------------------------------------------------------------------------
 
     def build(self) -> nn.Module:
         facts, width = self.facts, self.settings.width
-        layers = 2 if facts.size <= 64 else 3  # patches of 34 or 70 pixels
+        layers = 1 if facts.size < 12 else 2 if facts.size <= 64 else 3  # the paper's has 3
         if facts.method == "pix2pix":
-            depth = halvings(facts.size)
-            generator = UNetGenerator(facts.channels, width, depth)
+            generator = UNetGenerator(facts.channels, width, halvings(facts.size))
             judge = PatchDiscriminator(2 * facts.channels, width, layers)  # sees the input too
             return Adversaries(Translators({facts.direction: generator}), {facts.direction: judge})
         return Adversaries(
@@ -223,27 +183,24 @@ class ImageTranslation(Task):
              for direction in DIRECTIONS})
 
     def phases(self, net: nn.Module, train: Batch) -> Iterator[Phase]:
-        settings = self.settings
+        size, seed = self.settings.batch_size, self.settings.seed
         if self.facts.method == "pix2pix":
-            batches = Batches(train, settings.batch_size, seed=settings.seed)
-            learn = self.learn_pairs
+            batches, learn = Batches(train, size, seed=seed), self._learn_pairs
         else:
-            a, b = (train["image"][train["domain"] == number] for number in (0, 1))
-            batches, learn = TwoDomains(a, b, settings.batch_size, seed=settings.seed), self.learn
-        yield Phase(
-            name="train", batches=batches,
-            learn=lambda batch: learn(net, self.augment(batch)),
-            optimizers={part: (Adam(part.parameters(), settings.learning_rate, (0.5, 0.999)),)
-                        for part in (net.generators, net.discriminators)},
-            schedule=trapezoid(warmup=0.0, decay=0.5),  # both papers: constant, then down to 0
-        )
+            domains = {name: train["image"][train["domain"] == number]
+                       for number, name in enumerate("ab")}
+            batches, learn = Beside(domains, size, seed=seed), self.learn
+        optimizers = {part: (Adam(part.parameters(), self.settings.learning_rate, (0.5, 0.999)),)
+                      for part in (net.generators, net.discriminators)}
+        yield Phase("train", batches, lambda batch: learn(net, self.augment(batch)), optimizers,
+                    trapezoid(warmup=0.0, decay=0.5))  # constant, then down to 0
 
     def augment(self, batch: Batch) -> Batch:
-        if not self.settings.mirror:
+        if not self.settings.flip:
             return batch
-        mirrored = torch.rand(len(next(iter(batch.values())))) < 0.5
-        return {name: torch.where(mirrored.to(values.device)[:, None, None, None],
-                                  values.flip(3), values) if values.ndim == 4 else values
+        count, device = len(next(iter(batch.values()))), next(iter(batch.values())).device
+        mirrored = (torch.rand(count, device=device) < 0.5)[:, None, None, None]
+        return {name: torch.where(mirrored, values.flip(3), values) if values.ndim == 4 else values
                 for name, values in batch.items()}
 
     def learn(self, net: nn.Module, batch: Batch) -> Iterator[Update]:
@@ -264,12 +221,11 @@ class ImageTranslation(Task):
             back = net.generators.directions[other](made[direction])
             loss = loss + settings.cycle_weight * l1_loss(back, real[direction])
         yield Update(loss, net.generators, "generators")
-        yield Update(sum(self.judged(net.discriminators[direction], real[other],
-                                     made[direction].detach())
-                         for direction, other in (DIRECTIONS, DIRECTIONS[::-1])),
-                     net.discriminators, "discriminators")
+        loss = sum(judged(net.discriminators[direction], real[other], made[direction].detach())
+                   for direction, other in (DIRECTIONS, DIRECTIONS[::-1]))
+        yield Update(loss, net.discriminators, "discriminators")
 
-    def learn_pairs(self, net: nn.Module, batch: Batch) -> Iterator[Update]:
+    def _learn_pairs(self, net: nn.Module, batch: Batch) -> Iterator[Update]:
         """pix2pix: equation 4 of Isola et al. 2017, with least squares."""
         direction = self.facts.direction
         judge = net.discriminators[direction]
@@ -278,100 +234,92 @@ class ImageTranslation(Task):
         pair = torch.cat([given, made], dim=1)
         yield Update(squares(judge(pair), 1.0) + self.settings.pixel_weight * l1_loss(made, true),
                      net.generators, "generators")
-        yield Update(self.judged(judge, torch.cat([given, true], dim=1), pair.detach()),
+        yield Update(judged(judge, torch.cat([given, true], dim=1), pair.detach()),
                      net.discriminators, "discriminators")
-
-    def judged(self, discriminator: nn.Module, real: Tensor, made: Tensor) -> Tensor:
-        """What a discriminator should lower: real patches score 1, made ones 0."""
-        on_real, on_made = discriminator(torch.cat([real, made])).chunk(2)
-        return (squares(on_real, 1.0) + squares(on_made, 0.0)) / 2
 
     # ---- answering --------------------------------------------------------------------------
 
     def exported(self, net: nn.Module) -> nn.Module:
         return net.generators if isinstance(net, Adversaries) else net
 
-    def answer(self, net: nn.Module, batch: Batch) -> list[Answer]:
+    def answer(self, net: nn.Module, batch: Batch) -> list[Image]:
         made = self.exported(net)(scaled(batch["image"]), batch["domain"])
         return [Image(picture) for picture in pixels(made)]
 
     def evaluate(self, net: nn.Module, batch: Batch,
                  examples: Sequence[Example]) -> dict[str, numpy.ndarray]:
-        generators, given = self.exported(net), scaled(batch["image"])
-        made = generators(given, batch["domain"])
+        generators = self.exported(net)
+        made = generators(scaled(batch["image"]), batch["domain"])
         back = None
         if self.facts.method == "cyclegan":
             back = pixels(generators(made, 1 - batch["domain"]))
-        return self.measured(pixels(made), batch, back)
-
-    def measured(self, made: numpy.ndarray, batch: Batch,
-                 back: numpy.ndarray | None) -> dict[str, numpy.ndarray]:
-        """Rows of translated pictures; a metric whose truth is not known gets none."""
-        given = batch["image"].permute(0, 2, 3, 1).cpu().numpy()
-        rows = {"frechet_distance": features(made)}
-        beside = {"cycle_error": (back, given)} if back is not None else {}
-        if "target" in batch:
-            true = batch["target"].permute(0, 2, 3, 1).cpu().numpy()
-            beside |= {"pixel_error": (made, true), "psnr": (made, true)}
-        by_name = {metric.name: metric for metric in self.metrics}
-        for name, pictures in beside.items():
-            rows[name] = numpy.array([by_name[name].row(*pair)
-                                      for pair in zip(*pictures, strict=True)], dtype=float)
-        return rows
+        return measured(pixels(made), batch, back)
 
     def baselines(self, train: Sequence[Example],
                   test: Sequence[Example]) -> dict[str, dict[str, numpy.ndarray]]:
         """The picture left as it is, and the mean picture of the domain it should be in."""
         batch = self.encode(test)
-        given = batch["image"].permute(0, 2, 3, 1).numpy()
-        goal = decoded(some(domain_of(train, 1 - self.domain)), self.facts)
+        given = pictures_last(batch["image"])
+        goal = pairs.decoded(domain_of(train, 1 - self._domain), size=self.facts.size,
+                             channels=self.facts.channels)
         mean = numpy.broadcast_to(goal.mean(axis=0).round().astype(numpy.uint8), given.shape)
         back = given if self.facts.method == "cyclegan" else None
-        return {"left as it is": self.measured(given, batch, back),
-                "mean picture": self.measured(mean, batch, None)}
+        return {"left as it is": measured(given, batch, back),
+                "mean picture": measured(mean, batch, None)}
 
     @classmethod
     def sample(cls, folder: Path) -> Path:
-        """White digits on black (A) and black digits on white (B); only the test part is paired."""
-        from PIL import Image as Pillow
-        from PIL import ImageDraw, ImageFont
-
-        random = numpy_generator(0, "image-translation sample")
-        for part, count in (("train", 120), ("test", 24)):
+        """White digits on black (A) and black on white (B); only the test part is paired."""
+        random = numpy_generator(0, "sample")
+        for part, count in (("train", 120), ("test", 20)):
             for domain in "AB":
-                (folder / f"{part}{domain}").mkdir(parents=True, exist_ok=True)
-            for index in range(count):
-                picture = Pillow.new("L", (24, 24))
-                place = random.integers((3, -2), (12, 5))
-                ImageDraw.Draw(picture).text(
-                    tuple(map(int, place)), str(random.integers(10)), fill=255,
-                    font=ImageFont.load_default(size=int(random.integers(16, 22))))
-                for domain in "AB" if part == "test" else "AB"[index % 2]:
-                    shown = picture if domain == "A" else picture.point(lambda level: 255 - level)
-                    shown.save(folder / f"{part}{domain}" / f"{index:03}.png")
+                (folder / f"{part}{domain}").mkdir(parents=True)
+            for number in range(count):
+                digit = drawn_digit(random)
+                for domain in "AB" if part == "test" else "AB"[number % 2]:
+                    image.save(digit if domain == "A" else 255 - digit,
+                               folder / f"{part}{domain}" / f"{number:03}.png")
         return folder
 
 
-class TwoDomains(Source):
-    """Batches {"a", "b"} of unpaired pictures, each domain in an order of its own."""
+def decided(asked: str, training: Sequence[Found]) -> tuple[str, str]:
+    """pix2pix or cyclegan, and why."""
+    paired = pairs.same_names(training)
+    if asked == "pix2pix" and not paired:
+        raise UserError(
+            "pix2pix needs pairs: expected the same file names in both folders, found "
+            f"{len(pairs.matched(training))} pairs among {len(training)} files; use cyclegan")
+    if asked != "auto":
+        return asked, "as asked"
+    if paired:
+        return "pix2pix", "as both folders hold the same file names: they are taken as pairs"
+    return "cyclegan", "as the file names of the two folders differ: nothing is paired"
 
-    def __init__(self, a: Tensor, b: Tensor, batch_size: int, *, seed: int):
-        if not len(a) or not len(b):
-            raise UserError("expected training pictures of both domains, found those of one")
-        size = min(batch_size, len(a), len(b))
-        self.a = Batches({"a": a}, size, seed=key(seed, "A"), drop_last=True)
-        self.b = Batches({"b": b}, size, seed=key(seed, "B"), drop_last=True)
-        self.length = max(self.a.length, self.b.length)
 
-    def __next__(self) -> Batch:
-        return next(self.a) | next(self.b)
+def unpair(data: Data, others: Sequence[Found]) -> None:
+    """Make the training part single pictures of both domains, without those that are held out."""
+    held = {example.target for example in chain(data.validation, data.test)}
+    own = [Example(example.input) for example in data.train]
+    other = [Example(f.picture) for f in others
+             if f.split in (None, "train") and f.picture not in held]
+    if not other:
+        raise UserError("expected training pictures of two domains, found those of one")
+    data.train = [example for both in zip_longest(own, other) for example in both if example]
+    data.cut = ()  # a training part of two domains is no part to score
 
-    def state_dict(self) -> dict[str, Any]:
-        return {"a": self.a.state_dict(), "b": self.b.state_dict()}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.a.load_state_dict(state["a"])
-        self.b.load_state_dict(state["b"])
+def domain_of(train: Sequence[Example], number: int) -> list[Picture]:
+    """Pictures of domain 0 (A) or 1 (B), at most STUDIED, evenly spread."""
+    found = [picture for example in train for picture in (example.input, example.target)
+             if picture is not None and picture.domain == number]
+    return found[:: max(1, -(-len(found) // STUDIED))]
+
+
+def encoded(pictures: Sequence[Picture], facts: Facts) -> Tensor:
+    """uint8 (pictures, channels, size, size)."""
+    found = numpy.stack([image.decode(picture, size=(facts.size, facts.size),
+                                      channels=facts.channels) for picture in pictures])
+    return torch.from_numpy(found).permute(0, 3, 1, 2).contiguous()
 
 
 def scaled(pictures: Tensor) -> Tensor:
@@ -381,49 +329,46 @@ def scaled(pictures: Tensor) -> Tensor:
 
 def pixels(made: Tensor) -> numpy.ndarray:
     """Numbers from -1 to 1 as uint8 (pictures, height, width, channels)."""
-    levels = ((made.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-    return levels.permute(0, 2, 3, 1).cpu().numpy()
+    return pictures_last(((made.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8))
+
+
+def pictures_last(tensor: Tensor) -> numpy.ndarray:
+    """(pictures, channels, height, width) as (pictures, height, width, channels)."""
+    return tensor.permute(0, 2, 3, 1).cpu().numpy()
 
 
 def squares(scores: Tensor, wanted: float) -> Tensor:
     """The least-squares loss of a discriminator's scores (Mao et al. 2017)."""
-    return (scores - wanted).square().mean()
+    return (scores.float() - wanted).square().mean()
 
 
-def halvings(size: int) -> int:
-    """How often a side can be halved and stay even or reach 2."""
-    depth = 0
-    while size % 2 == 0 and size > 2:
-        size, depth = size // 2, depth + 1
-    return depth
+def judged(discriminator: nn.Module, real: Tensor, made: Tensor) -> Tensor:
+    """What a discriminator should lower: real patches score 1, made ones 0."""
+    on_real, on_made = discriminator(torch.cat([real, made])).chunk(2)
+    return (squares(on_real, 1.0) + squares(on_made, 0.0)) / 2
 
 
-def domain_of(train: Sequence[Example], number: int) -> list[Picture]:
-    """The pictures of domain 0 (A) or 1 (B)."""
-    return [picture for example in train for picture in (example.input, example.target)
-            if picture is not None and picture.domain == number]
+def measured(made: numpy.ndarray, batch: Batch,
+             back: numpy.ndarray | None) -> dict[str, numpy.ndarray]:
+    """Rows of translated pictures; a metric whose truth is not known gets none."""
+    beside = []
+    if back is not None:
+        beside.append((CYCLE_ERROR, back, pictures_last(batch["image"])))
+    if "target" in batch:
+        true = pictures_last(batch["target"])
+        beside += [(PIXEL_ERROR, made, true), (PSNR, made, true)]
+    return {"frechet_distance": features(made).astype(float)} | {
+        metric.name: numpy.array([metric.row(*pair) for pair in zip(first, second, strict=True)])
+        for metric, first, second in beside}
 
 
-def some(pictures: Sequence[Picture]) -> list[Picture]:
-    """At most REFERENCE of them, evenly spread."""
-    return list(pictures[:: max(1, -(-len(pictures) // REFERENCE))])
+def drawn_digit(random: numpy.random.Generator) -> numpy.ndarray:
+    """A white digit somewhere on black, uint8 (16, 16, 1)."""
+    from PIL import Image as Pillow
+    from PIL import ImageDraw, ImageFont
 
-
-def tried(read: Any, picture: Picture) -> Any:
-    """What `read` gives for the picture; None where it is damaged."""
-    try:
-        return read(picture)
-    except (OSError, ValueError):
-        return None
-
-
-def decoded(pictures: Sequence[Picture], facts: Facts) -> numpy.ndarray:
-    """uint8 (pictures, size, size, channels) of those that can be read."""
-    def read(picture: Picture) -> numpy.ndarray:
-        return image.decode(picture, size=(facts.size, facts.size), channels=facts.channels)
-
-    found = [pixels for picture in pictures if (pixels := tried(read, picture)) is not None]
-    if not found:
-        raise UserError("none of the pictures of a domain can be read, for example "
-                        f"{pictures[0] if pictures else 'there is none'}")
-    return numpy.stack(found)
+    picture = Pillow.new("L", (16, 16))
+    font = ImageFont.load_default(size=int(random.integers(12, 16)))
+    place = tuple(map(int, random.integers((2, -2), (8, 2))))
+    ImageDraw.Draw(picture).text(place, str(random.integers(10)), fill=255, font=font)
+    return numpy.asarray(picture)[:, :, None]

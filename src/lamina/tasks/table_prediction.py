@@ -33,7 +33,7 @@ from lamina.source import Batches
 from lamina.splits import divide
 from lamina.task import Data, Example, Facts, Task
 
-NEIGHBOURS = 10
+NEIGHBOURS, MOST_NEIGHBOURS = 10, 4000  # of the baseline; training rows that it searches
 SIZES = {"mlp": (256, 3), "residual": (192, 3), "attention": (64, 3)}  # width, depth
 
 
@@ -86,7 +86,7 @@ class TablePrediction(Task):
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """Accuracy and macro F1 (and the area under the ROC of two classes), or three errors."""
+        """Of labels accuracy and macro F1 (of two also the area under the ROC), or three errors."""
         if not self.facts.labels:
             return RMSE, MAE, R2
         return (ACCURACY, MACRO_F1, AUROC) if len(self.facts.labels) == 2 else (ACCURACY, MACRO_F1)
@@ -106,57 +106,26 @@ class TablePrediction(Task):
         tables = [part for part in tables if part.rows]
         if not tables:
             raise UserError(f"{source} has no rows" + (f" ({damaged[0]})" if damaged else ""))
-        target = self.target_column(tables)
+        inputs = [column.name for column in self.facts.columns] if self.facts else []
+        target = target_column(tables, self.settings.target_column, inputs)
         notes = [f"target: the column {target!r}"
                  + ("" if self.settings.target_column else ", the last one")]
         notes += [f"{part.name} is left out: it has no column {target!r}"
                   for part in tables if target not in part.columns]
         items = [item for part in tables if target in part.columns
                  for item in items_of(part, target, damaged)]
-        problem, why = self.problem([item.target for item in items], target)
-        notes.append(f"{problem}: the target has {why}")
+        problem = self.settings.problem
+        if self.facts:
+            problem = "classification" if self.facts.labels else "regression"
+        else:
+            problem, why = decide(problem, [item.target for item in items], target)
+            notes.append(f"{problem}: the target has {why}")
         data = divide(list(as_targets(items, problem, target, damaged)), notes=notes)
         data.damaged += damaged
         if self.facts is None:
             facts = self.study(data.train)
             data.notes += columns.describe(facts.columns, facts.useless)
         return data
-
-    def target_column(self, tables: Sequence[table.Table]) -> str:
-        """The column to predict; UserError where the training part has none of that name."""
-        training = next((part for part in tables if part.part in (None, "train")), tables[0])
-        names = [name for name in training.columns if name not in ("split", "group")]
-        wanted = self.settings.target_column
-        if wanted and wanted not in names:
-            raise UserError(f"{training.name} has no column {wanted!r}: {nearest(wanted, names)} "
-                            f"(columns: {', '.join(names)})")
-        inputs = {column.name for column in self.facts.columns} if self.facts else ()
-        left = [name for name in names if name not in inputs]
-        if not left or len(names) < 2:
-            raise UserError(f"{training.name}: expected input columns and a target column, got "
-                            f"{', '.join(map(repr, names)) or 'none'}")
-        return wanted or left[-1]
-
-    def problem(self, cells: Sequence[str], target: str) -> tuple[str, str]:
-        """"classification" or "regression", and what of the target column decided it."""
-        different = Counter(cells)
-        if len(different) < 2:
-            raise UserError(f"the target column {target!r} has "
-                            + (f"one value only, {cells[0]!r}" if cells else "no values")
-                            + "; expected two or more")
-        kind, why = table.target_kind(cells)
-        found = "classification" if kind == "labels" else "regression"
-        if self.facts:
-            return "classification" if self.facts.labels else "regression", why
-        if self.settings.problem != "auto":
-            found, why = self.settings.problem, f"{why}, but --problem says so"
-        if found == "classification" and len(different) > max(2, len(cells) / 2):
-            raise UserError(f"the target column {target!r} has {why} in {len(cells):,} rows; "
-                            "expected labels that recur (choose with --target-column)")
-        if found == "regression" and not len(table.readable(list(different))):
-            raise UserError(f"the target column {target!r} holds text ({cells[0]!r}); "
-                            "expected numbers for a regression")
-        return found, why
 
     def study(self, train: Sequence[Example]) -> TableFacts:
         useful, useless = columns.study([example.input for example in train])
@@ -171,47 +140,20 @@ class TablePrediction(Task):
     def encode(self, examples: Sequence[Example]) -> Batch:
         batch = columns.encode(self.facts.columns, [example.input for example in examples])
         targets = [example.target for example in examples]
-        if None not in targets:
-            batch["target"] = self.encode_targets(targets)
-        return batch
-
-    def encode_targets(self, targets: Sequence[Any]) -> torch.Tensor:
-        """Class indices, or numbers in standard deviations from the mean, (rows,)."""
+        if None in targets:
+            return batch
         if not self.facts.labels:
             values = (numpy.array(targets, dtype=float) - self.facts.mean) / self.facts.deviation
-            return torch.from_numpy(values.astype(numpy.float32))
+            return batch | {"target": torch.from_numpy(values.astype(numpy.float32))}
         places = {label: i for i, label in enumerate(self.facts.labels)}
         for target in targets:
             if target not in places:
                 raise ValueError(f"the label {target!r} does not occur in the training part")
-        return torch.tensor([places[target] for target in targets])
+        return batch | {"target": torch.tensor([places[target] for target in targets])}
 
     def examples(self, given: Sequence[Any]) -> list[Example]:
         """Each is the path of a table, all of whose rows are meant, or one row as JSON or dict."""
-        return [Example(row) for item in given for row in self.rows_given(item)]
-
-    def rows_given(self, item: Any) -> list[table.Row]:
-        """The rows of one thing given to `predict`; UserError where an input column is missing."""
-        try:
-            if isinstance(item, Mapping):
-                name, rows = "the row", [dict(item)]
-            elif item.lstrip().startswith("{"):
-                name, rows = "the row", [json.loads(item)]
-            else:
-                name, rows = item, manifest.rows(File(Path(item)))
-        except json.JSONDecodeError as reason:
-            raise UserError(f"expected a row as JSON such as {{\"age\": 40}}: {reason}") from None
-        except (OSError, ValueError) as reason:
-            raise UserError(f"expected a table's path or a row as JSON: {reason}") from None
-        if not rows:
-            raise UserError(f"{name} has no rows")
-        found = {key for row in rows for key in row}
-        for column in self.facts.columns:
-            if column.name not in found:
-                raise UserError(f"{name} has no column {column.name!r}: "
-                                f"{nearest(column.name, found)}; the model reads "
-                                + ", ".join(column.name for column in self.facts.columns))
-        return rows
+        return [Example(row) for item in given for row in rows_given(item, self.facts.columns)]
 
     # ---- learning ---------------------------------------------------------------------------
 
@@ -267,48 +209,22 @@ class TablePrediction(Task):
 
     def answer(self, net: nn.Module, batch: Batch) -> list[Answer]:
         outputs = net(batch["numbers"], batch["categories"]).double()
-        return self.answers((outputs.softmax(2) if self.facts.labels else outputs).mean(1))
-
-    def answers(self, values: torch.Tensor) -> list[Answer]:
-        """Labels of probabilities, or numbers of standardised ones; values: (rows, outputs)."""
-        labels = self.facts.labels
-        if not labels:
-            values = values[:, 0] * self.facts.deviation + self.facts.mean
-            return [Number(value) for value in values.tolist()]
-        return [Label(labels[best], dict(zip(labels, row, strict=True)))
-                for best, row in zip(values.argmax(1).tolist(), values.tolist(), strict=True)]
+        return answers((outputs.softmax(2) if self.facts.labels else outputs).mean(1), self.facts)
 
     def baselines(self, train: Sequence[Example],
                   test: Sequence[Example]) -> dict[str, dict[str, numpy.ndarray]]:
-        """The most frequent class or the mean and the median, and the nearest training rows."""
+        """The most frequent class, or the mean and the median; and the nearest training rows."""
         targets = [example.target for example in train]
-        near = self.nearest(train, test)
         if self.facts.labels:
             shares = {label: targets.count(label) / len(targets) for label in self.facts.labels}
             constant = {"most frequent class": Label(max(shares, key=shares.get), shares)}
         else:
             constant = {"mean": Number(float(numpy.mean(targets))),
                         "median": Number(float(numpy.median(targets)))}
-        found = {name: self.rows([answer] * len(test), test) for name, answer in constant.items()}
-        return found | {f"{NEIGHBOURS} nearest rows": self.rows(near, test)}
-
-    def nearest(self, train: Sequence[Example], test: Sequence[Example]) -> list[Answer]:
-        """The mean of the nearest training rows, of 4,000 at most, by rank and category."""
-        order = numpy_generator(0, "nearest rows").permutation(len(train))[:4000]
-        known = self.encode([train[i] for i in order])
-        asked = self.encode(test)
-        categories = sum(column.vectors for column in self.facts.columns)
-        classes = len(self.facts.labels)
-        values = (functional.one_hot(known["target"], classes).double() if classes
-                  else known["target"].double()[:, None])
-        points = spread(known, categories)
-        found = []
-        for start in range(0, len(test), 4096):
-            part = {name: values[start : start + 4096] for name, values in asked.items()}
-            distance = torch.cdist(spread(part, categories), points)
-            near = distance.topk(min(NEIGHBOURS, len(points)), largest=False).indices
-            found.append(values[near].mean(1))
-        return self.answers(torch.cat(found))
+        order = numpy_generator(0, "nearest rows").permutation(len(train))[:MOST_NEIGHBOURS]
+        near = nearest_rows(self.encode([train[i] for i in order]), self.encode(test), self.facts)
+        return {name: self.rows([answer] * len(test), test) for name, answer in constant.items()} \
+            | {f"mean of {NEIGHBOURS} nearest rows": self.rows(answers(near, self.facts), test)}
 
     @classmethod
     def sample(cls, folder: Path) -> Path:
@@ -327,6 +243,25 @@ class TablePrediction(Task):
         return path
 
 
+# ---- targets ------------------------------------------------------------------------------------
+
+def target_column(tables: Sequence[table.Table], wanted: str, inputs: Sequence[str]) -> str:
+    """The column to predict: the wanted one, or the last that is no input of the model.
+
+    UserError: the training part has no such column.
+    """
+    training = next((part for part in tables if part.part in (None, "train")), tables[0])
+    names = [name for name in training.columns if name not in ("split", "group")]
+    if wanted and wanted not in names:
+        raise UserError(f"{training.name} has no column {wanted!r}: {nearest(wanted, names)} "
+                        f"(columns: {', '.join(names)})")
+    left = [name for name in names if name not in inputs]
+    if not left or len(names) < 2:
+        raise UserError(f"{training.name}: expected input columns and a target column, got "
+                        f"{', '.join(map(repr, names)) or 'none'}")
+    return wanted or left[-1]
+
+
 def items_of(part: table.Table, target: str, damaged: list[str]) -> Iterator[manifest.Item]:
     """The rows with a target and the part and group they declare; adds the others to `damaged`."""
     for number, row in enumerate(part.rows, 1):
@@ -338,10 +273,30 @@ def items_of(part: table.Table, target: str, damaged: list[str]) -> Iterator[man
         except ValueError as reason:
             damaged.append(f"{part.name} row {number}: {reason}")
             continue
-        group = table.text(row.get("group"))
         inputs = {name: value for name, value in row.items()
                   if name not in (target, "split", "group")}
-        yield manifest.Item(inputs, cell, group, part.part or split)
+        yield manifest.Item(inputs, cell, table.text(row.get("group")), part.part or split)
+
+
+def decide(problem: str, cells: Sequence[str], target: str) -> tuple[str, str]:
+    """"classification" or "regression", and what of the target column decided it."""
+    different = Counter(cells)
+    if len(different) < 2:
+        raise UserError(f"the target column {target!r} has "
+                        + (f"one value only, {cells[0]!r}" if cells else "no values")
+                        + "; expected two or more")
+    kind, why = table.target_kind(cells)
+    if problem == "auto":
+        problem = "classification" if kind == "labels" else "regression"
+    else:
+        why += ", but --problem decides"
+    if problem == "classification" and len(different) > max(2, len(cells) / 2):
+        raise UserError(f"the target column {target!r} has {why} in {len(cells):,} rows; "
+                        "expected labels that recur (choose a column with --target-column)")
+    if problem == "regression" and not len(table.readable(list(different))):
+        raise UserError(f"the target column {target!r} holds text ({cells[0]!r}); "
+                        "expected numbers for a regression")
+    return problem, why
 
 
 def as_targets(items: Sequence[manifest.Item], problem: str, target: str,
@@ -352,12 +307,52 @@ def as_targets(items: Sequence[manifest.Item], problem: str, target: str,
             yield item._replace(target=table.number(item.target) if problem == "regression"
                                 else table.label(item.target))
         except ValueError:
-            damaged.append(f"a row: expected a number in the target column {target!r}, got "
-                           f"{item.target!r}")
+            damaged.append(f"row {str(item.input)[:80]}: expected a number in the target column "
+                           f"{target!r}, got {item.target!r}")
 
 
-def spread(batch: Batch, categories: int) -> torch.Tensor:
-    """Ranks and one-hot categories side by side, (rows, numbers + categories)."""
-    flat = torch.zeros(len(batch["numbers"]), categories)
-    flat.scatter_(1, batch["categories"].long(), 0.5 ** 0.5)  # two categories are 1 apart
-    return torch.cat([batch["numbers"], flat], dim=1)
+# ---- rows and answers ---------------------------------------------------------------------------
+
+def rows_given(item: Any, inputs: Sequence[columns.Column]) -> list[table.Row]:
+    """The rows of one thing given to `predict`; UserError where an input column is missing."""
+    try:
+        if isinstance(item, Mapping):
+            name, rows = "the row", [dict(item)]
+        elif item.lstrip().startswith("{"):
+            name, rows = "the row", [json.loads(item)]
+        else:
+            name, rows = item, manifest.rows(File(Path(item)))
+    except json.JSONDecodeError as reason:
+        raise UserError(f'expected a row as JSON such as {{"age": 40}}: {reason}') from None
+    except (OSError, ValueError) as reason:
+        raise UserError(f"expected a table's path or a row as JSON: {reason}") from None
+    if not rows:
+        raise UserError(f"{name} has no rows")
+    found = {key for row in rows for key in row}
+    for column in inputs:
+        if column.name not in found:
+            raise UserError(f"{name} has no column {column.name!r}: "
+                            f"{nearest(column.name, found)}; the model reads "
+                            + ", ".join(column.name for column in inputs))
+    return rows
+
+
+def answers(values: torch.Tensor, facts: TableFacts) -> list[Answer]:
+    """Labels of probabilities, or numbers of standardised ones; values: (rows, outputs)."""
+    if not facts.labels:
+        return [Number(value) for value in (values[:, 0] * facts.deviation + facts.mean).tolist()]
+    return [Label(facts.labels[best], dict(zip(facts.labels, row, strict=True)))
+            for best, row in zip(values.argmax(1).tolist(), values.tolist(), strict=True)]
+
+
+def nearest_rows(known: Batch, asked: Batch, facts: TableFacts) -> torch.Tensor:
+    """The mean target of the nearest known rows, by rank and category, (rows, outputs)."""
+    targets = functional.one_hot(known["target"], len(facts.labels)).double() if facts.labels \
+        else known["target"].double()[:, None]
+    corpus = columns.points(facts.columns, known)
+    found = []
+    for part in columns.points(facts.columns, asked).split(4096):
+        distance = torch.cdist(part, corpus)
+        near = distance.topk(min(NEIGHBOURS, len(corpus)), largest=False).indices
+        found.append(targets[near].mean(1))
+    return torch.cat(found)

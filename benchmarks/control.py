@@ -1,0 +1,81 @@
+"""Mean return over 100 test episodes after a default run, for several seeds.
+
+    python benchmarks/control.py [--environment CartPole-v1] [--seeds 5]
+
+Writes benchmarks/results/control.json (for other environments control-NAME.json).
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy
+
+import lamina
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("torch", "numpy", "gymnasium")
+
+
+def main() -> None:
+    """Train once per seed, print a line each, write the file."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--environment", default="CartPole-v1")
+    arguments.add_argument("--seeds", type=int, default=5)
+    arguments.add_argument("--minutes", type=float, help="budget of a run; default the task's own")
+    given = arguments.parse_args()
+    runs = [measured(given.environment, seed, given.minutes) for seed in range(given.seeds)]
+    returns = [run["return"] for run in runs]
+    document = {
+        "claim": "CartPole-v1: mean return of at least 475 over 100 test episodes within 50,000 "
+                 "transitions, for every seed" if given.environment == "CartPole-v1" else None,
+        "holds": min(returns) >= 475 if given.environment == "CartPole-v1" else None,
+        "command": f"python benchmarks/control.py --environment {given.environment} "
+                   f"--seeds {given.seeds}"
+                   + (f" --minutes {given.minutes:g}" if given.minutes else ""),
+        "mean": float(numpy.mean(returns)), "spread": float(numpy.std(returns)), "runs": runs,
+        "machine": {"processor": processor(), "cores": os.cpu_count(),
+                    "system": platform.platform()},
+        "versions": {"python": platform.python_version(),
+                     **{package: version(package) for package in PACKAGES}}}
+    name = "control" if given.environment == "CartPole-v1" else f"control-{given.environment}"
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(document, indent=2) + "\n")
+
+
+def measured(environment: str, seed: int, minutes: float | None) -> dict[str, float]:
+    """The scores and the cost of the run of that seed."""
+    folder = Path(tempfile.mkdtemp()) / "run"
+    budget = {} if minutes is None else {"minutes": minutes}
+    began = time.perf_counter()
+    report = lamina.train("control", environment, seed=seed, run=folder, say=lambda line: None,
+                          **budget).report
+    seconds = time.perf_counter() - began
+    settings = json.loads((folder / "settings.json").read_text())["settings"]
+    [score] = report["scores"]
+    found = {"seed": seed, "return": score["value"], "low": score["low"], "high": score["high"],
+             "episodes": score["n"], "seconds": round(seconds, 1),
+             "transitions": settings["prefill"]
+             + report["cost"]["steps"] * settings["transitions_per_step"]}
+    print(found, flush=True)
+    shutil.rmtree(folder.parent)
+    return found
+
+
+def processor() -> str:
+    """The processor's name, where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if "model name" in line)
+    except (OSError, StopIteration):
+        return platform.processor()
+
+
+if __name__ == "__main__":
+    main()
