@@ -1,7 +1,6 @@
 """What tests share: the tasks, tiny sample data sets made once, sessions in temporary folders."""
 
 import os
-from pathlib import Path
 
 import pytest
 import torch
@@ -48,9 +47,3 @@ def prepared(samples):
 @pytest.fixture
 def cpu():
     return machine(device="cpu", threads=1)
-
-
-def lamina_data() -> Path | None:
-    """The folder of real data sets, where there is one."""
-    folder = os.environ.get("LAMINA_DATA")
-    return Path(folder) if folder and Path(folder).is_dir() else None

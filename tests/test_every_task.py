@@ -185,7 +185,7 @@ def test_micro_batches_learn_like_the_whole_batch(name, prepared, cpu):
     finished(whole), finished(parts)
     for (key, a), b in zip(whole.net.state_dict().items(), parts.net.state_dict().values(),
                            strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-2, atol=2e-3, msg=lambda text: f"{key}: {text}")
+        torch.testing.assert_close(a, b, rtol=1e-2, atol=4e-3, msg=lambda text: f"{key}: {text}")
 
 
 @EVERY

@@ -24,7 +24,8 @@ UNKNOWN, ABSENT, FIRST = 0, 1, 2  # a category column's first rows in the table 
 class Feature(Checked):
     """One number drawn from a column: "value", or a part of a date such as "weekday sine".
 
-    knots: the different training values, or equally likely ones, rising. median: stands in where the value is missing.
+    knots: the different training values, or equally likely ones, rising.
+    median: stands in where the value is missing.
     """
 
     part: str
@@ -116,7 +117,7 @@ def encode(columns: Sequence[Column], rows: Sequence[table.Row]) -> Batch:
 
 
 def ranks(column: Column, cells: Sequence[str | None]) -> list[numpy.ndarray]:
-    """The column's numbers, each (rows,) in 0..1; the last may say whether the value is missing."""
+    """The column's numbers, each (rows,) in 0..1; the last may say which values are missing."""
     values = numpy.full(len(cells), numpy.nan)
     for i, cell in enumerate(cells):
         if cell is not None:

@@ -88,6 +88,39 @@ def test_a_long_chain_visits_states_as_often_as_the_model_says(machine):
     torch.testing.assert_close(shares, joint.sum(1), rtol=0, atol=0.015)
 
 
+def test_persistent_chains_learn_the_share_of_every_state():
+    """On units few enough to enumerate: the model's shares come near those of the data."""
+    torch.manual_seed(0)
+    shares = torch.softmax(3 * torch.rand(8), 0)
+    machine = BoltzmannMachine(3, 8, chains=500)
+    optimizer = torch.optim.SGD(machine.parameters(), 3.0, momentum=0.5)
+
+    def distance() -> float:
+        believed = torch.softmax(-machine.free_energy(states(3)), 0)
+        return (believed - shares).abs().sum().item() / 2
+
+    start = distance()
+    for step in range(1000):
+        optimizer.param_groups[0]["lr"] = 3 * (1 - step / 1000)
+        data = states(3)[torch.multinomial(shares, 500, replacement=True)]
+        optimizer.zero_grad()
+        machine.persistent_divergence(data, steps=2).backward()
+        optimizer.step()
+    assert start > 0.2
+    assert distance() < 0.05
+
+
+def test_chains_go_on_where_they_were_left():
+    torch.manual_seed(0)
+    machine = BoltzmannMachine(5, 4, chains=3)
+    before = machine.chains.clone()
+    machine.persistent_divergence(torch.rand(7, 5), steps=5)
+    assert machine.chains.shape == (3, 5)
+    assert not torch.equal(machine.chains, before)
+    assert set(machine.chains.flatten().tolist()) <= {0.0, 1.0}
+    assert "chains" in machine.state_dict()
+
+
 def test_drawn_units_are_on_as_often_as_asked():
     probability = torch.tensor([0.0, 0.25, 1.0]).expand(40_000, 3)
     share = draw(probability, torch.Generator().manual_seed(0)).mean(0)

@@ -216,15 +216,15 @@ def test_mirroring_treats_a_pair_alike():
 
 def test_cyclegan_learns_to_invert_digits_without_a_single_pair(samples, cpu):
     task = task_of(width=16, blocks=1, learning_rate=5e-4)
-    scores = scores_after(task, samples("image-translation"), 250, cpu)
-    assert scores["trained"]["pixel_error"] < 25  # left as they are: 238; the mean picture: 34
-    assert scores["mean picture"]["pixel_error"] > 30
+    scores = scores_after(task, samples("image-translation"), 200, cpu)
+    error = {name: found["pixel_error"] for name, found in scores.items()}
+    assert error["trained"] < 0.6 * error["mean picture"] < error["left as it is"]
     assert scores["trained"]["frechet_distance"] < scores["mean picture"]["frechet_distance"]
     assert scores["left as it is"]["cycle_error"] == 0  # why it does not choose the best model
 
 
 def test_pix2pix_learns_to_move_and_dim_digits_from_pairs(tmp_path, cpu):
-    task = task_of(width=16, learning_rate=5e-4)
+    task = task_of(width=16, learning_rate=2e-3)
     scores = scores_after(task, write_pairs(tmp_path, 120), 150, cpu)
     assert [metric.name for metric in task.metrics][0] == "pixel_error"
     baseline = min(scores[name]["pixel_error"] for name in ("left as it is", "mean picture"))

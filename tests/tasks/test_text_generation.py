@@ -21,6 +21,7 @@ from lamina.tasks.text_generation import (
     drawn,
     stream,
     surprise,
+    vocabulary_of,
     whole,
 )
 
@@ -134,6 +135,9 @@ def test_nothing_to_read_is_one_clear_line(tmp_path):
     (tmp_path / "empty.txt").write_text(" \n")
     with pytest.raises(UserError, match="holds no text"):
         ready(tmp_path)
+    (tmp_path / "empty.txt").write_text("hi there")
+    with pytest.raises(UserError, match="too short: the validation part would be empty"):
+        ready(tmp_path)
 
 
 # ---- vocabularies and tokens ----------------------------------------------------------------
@@ -142,7 +146,7 @@ def test_nothing_to_read_is_one_clear_line(tmp_path):
 @pytest.mark.parametrize("kind", ["character", "byte", "bpe"])
 def test_tokens_spell_the_text_again(story, kind):
     task, data = ready(story, vocabulary=kind, vocabulary_size=300)
-    vocabulary = task.vocabulary
+    vocabulary = vocabulary_of(task.settings, task.facts)
     given = whole(data.test[0])
     tokens = vocabulary.encode(given)
     assert "".join(text.spelled(vocabulary.pieces[token] for token in tokens)) == given
@@ -154,7 +158,8 @@ def test_tokens_spell_the_text_again(story, kind):
 
 @pytest.mark.parametrize("kind", ["byte", "bpe"])
 def test_any_text_can_be_spelled_and_ends_are_one_token(story, kind):
-    vocabulary = ready(story, vocabulary=kind, vocabulary_size=300)[0].vocabulary
+    task, _ = ready(story, vocabulary=kind, vocabulary_size=300)
+    vocabulary = vocabulary_of(task.settings, task.facts)
     given = "naïve 日本\t🙂\x07␃ end"
     tokens = vocabulary.encode(given).tolist()
     assert tokens.count(vocabulary.end) == 1
@@ -229,10 +234,11 @@ def test_a_text_shorter_than_the_context_is_one_clear_line():
 def test_every_token_is_scored_once_whatever_the_batch(story, net):
     task, data = ready(story, net=net)
     model, batch = unfinished(task), task.encode(data.test)
+    vocabulary = vocabulary_of(task.settings, task.facts)
     with torch.inference_mode():
         together = surprise(model, batch["tokens"], batch["length"], 16)
         for row, example in enumerate(data.test):
-            tokens = torch.from_numpy(task.vocabulary.encode(whole(example))).long()
+            tokens = torch.from_numpy(vocabulary.encode(whole(example))).long()
             expected = 0.0
             for start in range(0, len(tokens) - 1, 16):
                 window = tokens[start : start + 17]
@@ -249,7 +255,7 @@ def test_uniform_chances_cost_the_logarithm_of_the_vocabulary(story):
     with torch.inference_mode():
         rows = task.evaluate(task.start().eval(), task.encode(data.test), data.test)
     assert task.metrics[0].score(rows["nats per character"]) == pytest.approx(
-        math.log(task.vocabulary.size))
+        math.log(vocabulary_of(task.settings, task.facts).size))
 
 
 def test_counting_costs_what_it_costs_by_hand():
@@ -320,10 +326,10 @@ def test_the_end_of_a_document_ends_the_answer(tmp_path):
     model = task.start().eval()
     model.blocks = torch.nn.ModuleList(model.blocks[:1])
     one = task.encode([Example("ab")])
-    assert one["tokens"][0, 0] == task.vocabulary.end
+    assert one["tokens"][0, 0] == vocabulary_of(task.settings, task.facts).end
     with torch.no_grad():  # the head answers "the end" after anything
         model.embedding.weight.fill_(1.0)
-        model.head.weight[task.vocabulary.end] = 10.0
+        model.head.weight[vocabulary_of(task.settings, task.facts).end] = 10.0
     assert task.answer(model, one)[0].text == ""
 
 

@@ -36,8 +36,9 @@ def read(path: Path) -> list[Item]:
         arrays = [f for f in files if _is_idx(f.name) or f.name.endswith(".npz")]
         if len(archives) == 1 and not pictures and not arrays:
             return read(archives[0])
-        if lists and not _in_class_folders(path, pictures):
-            found = [item for file in lists for item in _file(file)]
+        lists = [f for f in lists if _names_pictures(f)]
+        if lists:
+            found = [item for file in lists for item in _listed(file)]
         elif pictures:
             found = _folders(path, pictures)
         else:
@@ -85,11 +86,11 @@ def _inside(root: Path, file: File) -> tuple[str, ...]:
     return file.parts[:-1] if file.member else file.path.relative_to(root).parts[:-1]
 
 
-def _in_class_folders(root: Path, pictures: Sequence[File]) -> bool:
-    """Whether most pictures lie in a folder that can be their class."""
-    named = sum(manifest.split_in_name(folders[-1]) is None and folders[-1].lower() != "images"
-                for f in pictures if (folders := _inside(root, f)))
-    return named > len(pictures) / 2
+def _names_pictures(file: File) -> bool:
+    """Whether a list has a column of pictures and one of labels."""
+    rows = manifest.rows(file)
+    return any(name in IMAGE_COLUMNS for name in rows[0]) and \
+        any(name in LABEL_COLUMNS for name in rows[0]) if rows else False
 
 
 def _folders(root: Path, pictures: Sequence[File]) -> list[Item]:

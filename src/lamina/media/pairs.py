@@ -84,13 +84,13 @@ def one_folder_or_more(pictures: Sequence[File], names: Sequence[str]) -> str:
     """What stands where two folders were expected, and what to do where that is clear."""
     if len(names) > 1:
         return f"{len(names)}: {', '.join(names[:8])}" + (" …" if len(names) > 8 else "")
-    text = f"only {names[0]!r}" if names else f"{len(pictures)} in one"
+    text = f"only {names[0]!r}" if names else f"{len(pictures)} pictures in one folder"
     try:
         shapes = [image.shape(file) for file in pictures[:8]]
     except (OSError, ValueError):
         return text
     if all(width == 2 * height for height, width, _ in shapes):
-        text += "; for pictures that hold A and B side by side give --side-by-side true"
+        text += "; for pictures that hold A and B side by side give --side-by-side"
     return text
 
 

@@ -18,13 +18,16 @@ class BoltzmannMachine(nn.Module):
 
     Visible values between 0 and 1 count as probabilities of being on. All probabilities and
     energies are float32, whatever the products of matrices are computed in.
+
+    chains: how many Gibbs chains go on from step to step of `persistent_divergence`.
     """
 
-    def __init__(self, visible: int, hidden: int):
+    def __init__(self, visible: int, hidden: int, *, chains: int = 0):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(hidden, visible) * 0.01)
         self.hidden_bias = nn.Parameter(torch.zeros(hidden))
         self.visible_bias = nn.Parameter(torch.zeros(visible))
+        self.register_buffer("chains", torch.rand(chains, visible).round())
 
     def up(self, visible: Tensor) -> Tensor:  # (batch, visible) -> (batch, hidden)
         """The probability of each hidden unit, given the visible ones."""
@@ -55,9 +58,30 @@ class BoltzmannMachine(nn.Module):
         Its gradient is the CD-k rule: <v h> of the reconstruction less <v h> of the data. Both go
         through one product of matrices, so that bfloat16 rounds their difference only once.
         """
-        both = torch.cat((visible, self.reconstruct(visible, steps=steps)))
-        data, model = self.free_energy(both).chunk(2)
-        return data.mean() - model.mean()
+        return self.gap(visible, self.reconstruct(visible, steps=steps))
+
+    def persistent_divergence(self, visible: Tensor, *, steps: int = 1) -> Tensor:
+        """The same against chains that never return to the data (Tieleman 2008).
+
+        They wander through all that the machine believes in, so that nothing is left there which
+        is unlike the data; contrastive divergence looks at the data's surroundings only.
+        """
+        with torch.no_grad():
+            chains = self.gibbs(self.chains, steps=steps)
+            self.chains.copy_(chains)
+        return self.gap(draw(visible), chains)
+
+    def gibbs(self, visible: Tensor, *, steps: int,
+              generator: torch.Generator | None = None) -> Tensor:  # (batch, visible)
+        """Binary visible units after some steps of Gibbs sampling."""
+        for _ in range(steps):
+            visible = draw(self.down(draw(self.up(visible), generator)), generator)
+        return visible
+
+    def gap(self, data: Tensor, model: Tensor) -> Tensor:
+        """Mean free energy of the data less that of the model's own visible units."""
+        energy = self.free_energy(torch.cat((data, model)))
+        return energy[: len(data)].mean() - energy[len(data) :].mean()
 
 
 class SigmoidNet(nn.Module):
@@ -89,12 +113,16 @@ class DeepBeliefNet(nn.Module):
 
     The machines keep what they learnt without labels; `unroll` copies it into the classifier,
     which fine-tuning then changes.
+
+    chains: persistent ones of the top machine.
     """
 
-    def __init__(self, visible: int, hidden: Sequence[int], classes: int, *, dropout: float = 0.0):
+    def __init__(self, visible: int, hidden: Sequence[int], classes: int, *, dropout: float = 0.0,
+                 chains: int = 0):
         super().__init__()
-        self.machines = nn.ModuleList(
-            BoltzmannMachine(*pair) for pair in pairwise((visible, *hidden)))
+        sizes = list(pairwise((visible, *hidden)))
+        self.machines = nn.ModuleList(BoltzmannMachine(*pair) for pair in sizes[:-1])
+        self.machines.append(BoltzmannMachine(*sizes[-1], chains=chains))
         self.classifier = SigmoidNet(visible, hidden, classes, dropout=dropout)
 
     def forward(self, visible: Tensor) -> Tensor:  # (batch, visible) -> (batch, classes)
@@ -130,9 +158,7 @@ class DeepBeliefNet(nn.Module):
             units = torch.rand(count, width, generator=generator, device=device)
         else:
             units = self.below(start, len(self.machines) - 1)
-        hidden = draw(top.up(units), generator)
-        for _ in range(steps):
-            hidden = draw(top.up(draw(top.down(hidden), generator)), generator)
+        hidden = draw(top.up(top.gibbs(units, steps=steps, generator=generator)), generator)
         for machine in reversed(self.machines):
             hidden = machine.down(hidden)
         return hidden

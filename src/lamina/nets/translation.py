@@ -71,7 +71,7 @@ class UNetGenerator(nn.Module):
             self.down.append(halving(outer, wide, normalised=level > 0))
             inner = wide if level == depth - 1 else 2 * wide  # the skip comes beside it
             self.up.append(nn.Sequential(*doubling(inner, outer if level else width)))
-        for level in range(max(1, depth - 3), depth):  # the three innermost (Isola et al. 2017)
+        for level in range(4, depth - 1):  # three of the paper's eight; none in small pictures
             self.up[level].append(nn.Dropout(0.5))
         self.out = nn.Sequential(
             nn.Conv2d(width + channels, channels, 3, padding=1, padding_mode="reflect"), nn.Tanh())

@@ -8,19 +8,25 @@ from torch import Tensor, nn
 
 LARGE = ((32, 8, 4, 0), (64, 4, 2, 0), (64, 3, 1, 0))  # channels, side, stride, padding: Mnih 2015
 SMALL = ((32, 3, 1, 1), (64, 3, 1, 1))  # for pictures too small for those
+FARTHEST = 10.0  # standard deviations; a number seen for the first time may be further out
 SMALLEST_LARGE = 36  # pixels: the shortest side that the large kernels leave something of
 
 
 class Perceptron(nn.Module):
-    """Fully connected layers with relu."""
+    """Fully connected layers with relu, over numbers that are first standardised.
+
+    centre, spread: mean and standard deviation of each number; 0 and 1 until they are set.
+    """
 
     def __init__(self, inputs: int, width: int, layers: int):
         super().__init__()
         sizes = [inputs] + [width] * layers
         self.layers = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(sizes))
+        self.register_buffer("centre", torch.zeros(inputs))
+        self.register_buffer("spread", torch.ones(inputs))
 
     def forward(self, numbers: Tensor) -> Tensor:  # (batch, inputs) -> (batch, width)
-        hidden = numbers.to(self.layers[0].weight.dtype)
+        hidden = ((numbers - self.centre) / self.spread).clamp(-FARTHEST, FARTHEST)
         for layer in self.layers:
             hidden = layer(hidden).relu()
         return hidden
@@ -91,6 +97,13 @@ class OnlineAndTarget(nn.Module):
         """Make the target equal to the net that learns."""
         for old, new in zip(self.target.parameters(), self.online.parameters(), strict=True):
             old.copy_(new)
+
+    @torch.no_grad()
+    def standardise(self, centre: Tensor, spread: Tensor) -> None:
+        """Set the mean and standard deviation of each number of an observation."""
+        for net in (self.online, self.target):
+            net.features.centre.copy_(centre)
+            net.features.spread.copy_(spread)
 
     def forward(self, observation: Tensor) -> Tensor:  # (batch, *shape) -> (batch, actions)
         return self.online(observation)

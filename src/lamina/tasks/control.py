@@ -195,6 +195,7 @@ class Experience(Source):
                        "reward": numpy.empty((settings.memory, 1), numpy.float32),
                        "continues": numpy.empty((settings.memory, 1), numpy.float32)}
         self.tensors = {name: torch.from_numpy(a) for name, a in self.memory.items()}
+        self.sums = torch.zeros(2, *shape, dtype=torch.float64)  # of observations, of squares
         for i in range(settings.copies):
             self.copies.reset(i, self.seed_of(i))
 
@@ -203,6 +204,10 @@ class Experience(Source):
         wanted = self.settings.prefill + self.step * self.settings.transitions_per_step
         while self.transitions + self.settings.copies <= wanted:
             self.play()
+        if self.standardised and (self.step - 1) % self.settings.target_every == 0:
+            centre, square = self.sums / self.transitions
+            spread = (square - centre**2).clamp(min=0).sqrt()
+            self.net.standardise(centre, torch.where(spread > 1e-6 * (1 + centre.abs()), spread, 1))
         chosen = torch.randint(self.filled, (self.settings.batch_size,),
                                generator=generator(self.settings.seed, "draw", self.step))
         device = next(self.net.parameters()).device
@@ -214,6 +219,9 @@ class Experience(Source):
         count, copies = self.settings.copies, self.copies
         rows = numpy.arange(self.transitions, self.transitions + count) % self.settings.memory
         self.memory["observation"][rows] = copies.observations
+        if self.standardised:
+            seen = torch.from_numpy(copies.observations).double()
+            self.sums += torch.stack([seen.sum(0), (seen**2).sum(0)])
         actions = self.choose()
         rewards, terminated, ended = copies.step(range(count), actions)
         self.memory["next_observation"][rows] = copies.observations
@@ -248,6 +256,11 @@ class Experience(Source):
         return 1 + done * (self.settings.explore_last - 1)
 
     @property
+    def standardised(self) -> bool:
+        """Whether observations are numbers; pictures and categories stay as they are."""
+        return self.copies.observations.dtype == numpy.float32
+
+    @property
     def filled(self) -> int:
         return min(self.transitions, self.settings.memory)
 
@@ -256,13 +269,14 @@ class Experience(Source):
         return training_seed(self.settings.seed, i, self.episodes[i])
 
     def state_dict(self) -> dict[str, Any]:
-        return {"step": self.step, "transitions": self.transitions, "episodes": list(self.episodes),
-                "taken": [list(actions) for actions in self.copies.taken],
+        return {"step": self.step, "transitions": self.transitions,
+                "episodes": list(self.episodes), "taken": [list(a) for a in self.copies.taken],
+                "sums": self.sums.clone(),
                 "memory": {name: values[:self.filled] for name, values in self.tensors.items()}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.step, self.transitions = state["step"], state["transitions"]
-        self.episodes = list(state["episodes"])
+        self.episodes, self.sums = list(state["episodes"]), state["sums"].clone()
         for name, values in state["memory"].items():
             self.tensors[name][:len(values)] = values
         for i, actions in enumerate(state["taken"]):

@@ -32,6 +32,7 @@ from lamina.task import Data, Example, Facts, Task
 
 LOOKED_AT = 100  # images of the training part that decide the size
 DEEPEST = 8  # layers
+PERSISTENT_RATE = 0.04  # times the step size: chains must move faster than the weights do
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,14 +44,16 @@ class BeliefSettings(settings.Settings):
     layers: tuple[int, ...] = setting((500, 500, 2000), "hidden units of each layer, from the "
                                       "image upwards", low=1, high=8192)
     pretraining: bool = setting(True, "train the layers as Boltzmann machines first")
-    pretraining_share: float = setting(0.2, "share of the steps for that, the same for each layer",
+    pretraining_share: float = setting(0.4, "share of the steps for that, the same for each layer",
                                        low=0.01, high=0.99)
     pretraining_rate: float = setting(0.1, "peak step size of contrastive divergence, with "
                                       "momentum 0.9", low=0, high=10)
     gibbs_steps: int = setting(1, "steps of Gibbs sampling in contrastive divergence (k of CD-k)",
                                low=1, high=1000)
+    chains: int = setting(100, "persistent chains of the top machine, which make its dreams good; "
+                          "0: contrastive divergence there too", low=0, high=65536)
     weight_decay: float = setting(2e-4, "of contrastive divergence", low=0, high=1)
-    dropout: float = setting(0.2, "share of hidden units left out of a step of fine-tuning",
+    dropout: float = setting(0.3, "share of hidden units left out of a step of fine-tuning",
                              low=0, high=0.95)
     size: int = setting(28, "longest side of an image, pixels; larger images are scaled down",
                         low=2, high=128)
@@ -140,15 +143,17 @@ class DeepBelief(Task):
 
     def build(self) -> nn.Module:
         return DeepBeliefNet(self.facts.height * self.facts.width, self.settings.layers,
-                             len(self.facts.labels), dropout=self.settings.dropout)
+                             len(self.facts.labels), dropout=self.settings.dropout,
+                             chains=self.settings.chains)
 
     def phases(self, net: nn.Module, train: Batch) -> Iterator[Phase]:
         chosen = self.settings
         depths = len(chosen.layers) if chosen.pretraining else 0
         for depth in range(depths):
             machine = net.machines[depth]
-            optimizer = torch.optim.SGD(machine.parameters(), chosen.pretraining_rate,
-                                        momentum=0.9, weight_decay=chosen.weight_decay)
+            rate = chosen.pretraining_rate * (PERSISTENT_RATE if len(machine.chains) else 1)
+            optimizer = torch.optim.SGD(machine.parameters(), rate, momentum=0.9,
+                                        weight_decay=chosen.weight_decay)
             yield Phase(
                 name=f"layer {depth + 1}",
                 batches=Batches(train, chosen.batch_size, seed=key(chosen.seed, "layer", depth)),
@@ -203,8 +208,8 @@ def pretrain(net: DeepBeliefNet, depth: int, batch: Batch, *,
              gibbs_steps: int) -> Iterator[Update]:
     """One step of contrastive divergence in the machine at that depth."""
     machine = net.machines[depth]
-    seen = net.below(visible(batch), depth)
-    yield Update(machine.contrastive_divergence(seen, steps=gibbs_steps), machine,
+    rule = machine.persistent_divergence if len(machine.chains) else machine.contrastive_divergence
+    yield Update(rule(net.below(visible(batch), depth), steps=gibbs_steps), machine,
                  name="free_energy_gap")
     net.unroll(depth)
 

@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     image_size: int = setting(0, "pixels of both sides, a multiple of 4; 0: as the data, at most "
                               "64", low=0, high=512)
     width: int = setting(32, "channels of the generators' first layer", low=4, high=256)
-    blocks: int = setting(4, "residual blocks of a cyclegan generator", low=1, high=24)
+    blocks: int = setting(3, "residual blocks of a cyclegan generator", low=1, high=24)
     cycle_weight: float = setting(
         10.0, "cyclegan: weight of the error after there and back", low=0, high=1e4)
     identity_weight: float = setting(
@@ -368,7 +368,8 @@ def drawn_digit(random: numpy.random.Generator) -> numpy.ndarray:
     from PIL import ImageDraw, ImageFont
 
     picture = Pillow.new("L", (16, 16))
-    font = ImageFont.load_default(size=int(random.integers(12, 16)))
-    place = tuple(map(int, random.integers((2, -2), (8, 2))))
-    ImageDraw.Draw(picture).text(place, str(random.integers(10)), fill=255, font=font)
+    font = ImageFont.load_default(size=int(random.integers(11, 15)))
+    place = tuple(map(int, random.integers((2, -1), (7, 2))))
+    ImageDraw.Draw(picture).text(place, str(random.integers(10)), fill=255, font=font,
+                                 stroke_width=1)
     return numpy.asarray(picture)[:, :, None]

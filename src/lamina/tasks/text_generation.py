@@ -51,9 +51,9 @@ class Settings(BaseSettings):
     layers: int = setting(4, "layers of the net", low=1, high=64)
     width: int = setting(128, "channels of the net", low=8, high=8192)
     heads: int = setting(4, "heads of the attention of gpt", low=1, high=128)
-    context: int = setting(64, "tokens that the net is shown", low=2, high=16384)
+    context: int = setting(128, "tokens that the net is shown", low=2, high=16384)
     dropout: float = setting(0.0, "fraction of channels dropped while learning", low=0, high=0.9)
-    batch_size: int = setting(64, "windows of `context` tokens per optimizer step", low=1,
+    batch_size: int = setting(16, "windows of `context` tokens per optimizer step", low=1,
                               high=65536)
     learning_rate: float = setting(
         0.0, "peak step size; 0: 0.02 for gpt (Muon), 0.003 for lstm (AdamW)", low=0, high=100)
@@ -83,10 +83,7 @@ class TextGeneration(Task):
         Metric("bits per byte", "lower", "the same per byte of UTF-8: what a compressor that "
                "used the model would need", lambda *_: (), ratio))
     budget = Budget(minutes=5)
-
-    @property
-    def precisions(self) -> tuple[str, ...]:
-        return ("float32", "bfloat16") if self.settings.net == "gpt" else ("float32",)
+    precisions = ("float32", "bfloat16")
 
     # ---- data -------------------------------------------------------------------------------
 
@@ -98,25 +95,16 @@ class TextGeneration(Task):
         data = divided(found.documents)
         several = len(found.documents) > 1
         for part in PARTS:
-            setattr(data, part, self.passages(getattr(data, part), several))
+            setattr(data, part, passages([example.input for example in getattr(data, part)],
+                                         longest(self.settings), joined=several))
+            if not getattr(data, part):
+                raise UserError(f"{source} is too short: the {part} part would be empty; expected "
+                                "some thousand characters")
         data.damaged = found.damaged
         if found.lines:
             data.notes.append(f"each of the {len(found.documents):,} lines is a document of its "
                               "own; --documents file reads files as whole texts")
         return data
-
-    def passages(self, documents: Sequence[Example], several: bool) -> list[Example]:
-        """The documents, joined and cut: the second half of each passage continues the first."""
-        texts = [example.input for example in documents]
-        stream = text.END + "".join(one + text.END for one in texts) if several else texts[0]
-        cuts = text.passages(stream, self.passage_bytes)
-        halves = [text.boundary(cut[: len(cut) // 2], len(cut) // 4) for cut in cuts]
-        return [Example(cut[:half], cut[half:]) for cut, half in zip(cuts, halves, strict=True)]
-
-    @property
-    def passage_bytes(self) -> int:
-        """The longest passage; room for some windows."""
-        return max(1024, 4 * self.settings.context)
 
     def study(self, train: Sequence[Example]) -> Facts:
         texts = [whole(example) for example in train]
@@ -127,23 +115,15 @@ class TextGeneration(Task):
             merges=text.byte_pairs(texts, self.settings.vocabulary_size) if kind == "bpe" else [],
             ends=text.END in known)
 
-    @property
-    def vocabulary(self) -> text.Vocabulary:
-        try:
-            return text.vocabulary(self.settings.vocabulary, self.facts.characters,
-                                   tuple(self.facts.merges))
-        except ValueError as reason:
-            raise UserError(str(reason)) from None
-
     def encode(self, examples: Sequence[Example]) -> Batch:
         """tokens (n, longest), length (n,), prompt (n,): how many of the tokens are the input."""
-        vocabulary, longest = self.vocabulary, self.passage_bytes
-        tokens = numpy.zeros((len(examples), longest), numpy.int32)
+        vocabulary = vocabulary_of(self.settings, self.facts)
+        tokens = numpy.zeros((len(examples), longest(self.settings)), numpy.int32)
         length, prompt = (numpy.zeros(len(examples), numpy.int64) for _ in range(2))
         for row, example in enumerate(examples):
             if example.target is None:  # a user's prompt stands where a document begins
                 start = text.END if self.facts.ends else "\n"
-                known = vocabulary.encode(start + example.input)[-longest:]
+                known = vocabulary.encode(start + example.input)[-tokens.shape[1] :]
                 prompt[row] = len(known)
             else:
                 first = vocabulary.encode(example.input[:1])[-1:]  # only context, never scored
@@ -156,9 +136,10 @@ class TextGeneration(Task):
                 "prompt": torch.from_numpy(prompt)}
 
     def examples(self, given: Sequence[str]) -> list[Example]:
+        vocabulary = vocabulary_of(self.settings, self.facts)
         prompts = [text.clean(sys.stdin.read() if item == "-" else item) for item in given]
         for prompt in prompts:
-            if unknown := self.vocabulary.unknown(prompt):
+            if unknown := vocabulary.unknown(prompt):
                 raise UserError(f"the model knows no {', '.join(map(repr, unknown))}, which the "
                                 f"prompt {prompt[:40]!r} has: its training text has none; leave "
                                 "them out, or train with --vocabulary byte")
@@ -167,7 +148,7 @@ class TextGeneration(Task):
     # ---- learning ---------------------------------------------------------------------------
 
     def build(self) -> nn.Module:
-        s, size = self.settings, self.vocabulary.size
+        s, size = self.settings, vocabulary_of(self.settings, self.facts).size
         if s.net == "lstm":
             return LSTM(size, layers=s.layers, width=s.width, dropout=s.dropout)
         try:
@@ -200,26 +181,8 @@ class TextGeneration(Task):
     # ---- answering --------------------------------------------------------------------------
 
     def answer(self, net: nn.Module, batch: Batch) -> list[Text]:
-        return [Text(text.spelled(self.written(net, tokens[:prompt])))
+        return [Text(text.spelled(written(net, tokens[:prompt], self.settings, self.facts)))
                 for tokens, prompt in zip(batch["tokens"], batch["prompt"].tolist(), strict=True)]
-
-    @torch.inference_mode()
-    def written(self, net: nn.Module, prompt: Tensor) -> Iterator[bytes]:
-        """The pieces that follow the prompt's tokens (time,), until a document ends."""
-        s, vocabulary = self.settings, self.vocabulary
-        random = keys.generator(s.seed, "text", prompt.tolist())
-        known = prompt[-s.context :].tolist()
-        new, past = known, None
-        for _ in range(s.length):
-            if len(known) > s.context:  # the window is full: go on from its second half
-                known = known[-(s.context // 2) :]
-                new, past = known, None
-            logits, past = net(torch.tensor([new], device=prompt.device), past)
-            token = drawn(logits[0, -1, : len(vocabulary.pieces)].float().cpu(), s, random)
-            if token == vocabulary.end:
-                return
-            yield vocabulary.pieces[token]
-            known, new = [*known, token], [token]
 
     def evaluate(self, net: nn.Module, batch: Batch,
                  examples: Sequence[Example]) -> dict[str, numpy.ndarray]:
@@ -278,6 +241,30 @@ class Windows(Source):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.step = state["step"]
+
+
+def longest(settings: Settings) -> int:
+    """The most bytes of a passage, so the most tokens: room for some windows."""
+    return max(1024, 4 * settings.context)
+
+
+def vocabulary_of(settings: Settings, facts: Facts) -> text.Vocabulary:
+    """The tokens of the model."""
+    try:
+        return text.vocabulary(settings.vocabulary, facts.characters, tuple(facts.merges))
+    except ValueError as reason:
+        raise UserError(str(reason)) from None
+
+
+def passages(documents: Sequence[str], size: int, *, joined: bool) -> list[Example]:
+    """The documents cut into passages, where the second half continues the first.
+
+    joined: the data set holds several documents, so each is followed by END.
+    """
+    one = text.END + "".join(each + text.END for each in documents) if joined else documents[0]
+    cuts = text.passages(one, size)
+    halves = [text.boundary(cut[: len(cut) // 2], len(cut) // 4) for cut in cuts]
+    return [Example(cut[:half], cut[half:]) for cut, half in zip(cuts, halves, strict=True)]
 
 
 def whole(example: Example) -> str:
@@ -342,6 +329,25 @@ def scored(nats: numpy.ndarray, examples: Sequence[Example]) -> dict[str, numpy.
     sizes = [len(one.encode()) - 2 * one.count(text.END) for one in texts]
     return {"nats per character": numpy.column_stack((nats, [len(one) for one in texts])),
             "bits per byte": numpy.column_stack((nats / numpy.log(2), sizes))}
+
+
+@torch.inference_mode()
+def written(net: nn.Module, prompt: Tensor, settings: Settings, facts: Facts) -> Iterator[bytes]:
+    """The pieces that follow the prompt's tokens (time,), until a document ends."""
+    vocabulary = vocabulary_of(settings, facts)
+    random = keys.generator(settings.seed, "text", prompt.tolist())
+    known = prompt[-settings.context :].tolist()
+    new, past = known, None
+    for _ in range(settings.length):
+        if len(known) > settings.context:  # the window is full: go on from its second half
+            known = known[-(settings.context // 2) :]
+            new, past = known, None
+        logits, past = net(torch.tensor([new], device=prompt.device), past)
+        token = drawn(logits[0, -1, : len(vocabulary.pieces)].float().cpu(), settings, random)
+        if token == vocabulary.end:
+            return
+        yield vocabulary.pieces[token]
+        known, new = [*known, token], [token]
 
 
 def drawn(logits: Tensor, settings: Settings, random: torch.Generator) -> int:
