@@ -7,6 +7,7 @@ Writes benchmarks/results/control.json (for other environments control-NAME.json
 
 import argparse
 import json
+import math
 import os
 import platform
 import shutil
@@ -58,11 +59,11 @@ def measured(environment: str, seed: int, minutes: float | None) -> dict[str, fl
                           **budget).report
     seconds = time.perf_counter() - began
     settings = json.loads((folder / "settings.json").read_text())["settings"]
+    played = settings["prefill"] + report["cost"]["steps"] * settings["transitions_per_step"]
     [score] = report["scores"]
     found = {"seed": seed, "return": score["value"], "low": score["low"], "high": score["high"],
              "episodes": score["n"], "seconds": round(seconds, 1),
-             "transitions": settings["prefill"]
-             + report["cost"]["steps"] * settings["transitions_per_step"]}
+             "transitions": math.ceil(played / settings["copies"]) * settings["copies"]}
     print(found, flush=True)
     shutil.rmtree(folder.parent)
     return found

@@ -22,9 +22,9 @@ import torch
 from lamina import artifact, checkpoint, storage, tasks
 from lamina.budget import Plan
 from lamina.errors import UserError
+from lamina.folder import lock
 from lamina.learning import Update
 from lamina.run import Run
-from lamina.folder import lock
 
 OPERATIONS = ("open", "write", "fsync", "replace", "unlink", "mkdir", "rmdir", "close")
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results" / "faults.json"

@@ -66,7 +66,10 @@ class Model:
         UserError names an input that cannot be read.
         """
         texts = [item for item in given if not isinstance(item, Example)]
-        examples = self.task.examples(texts) if len(texts) == len(given) else list(given)
+        try:
+            examples = self.task.examples(texts) if len(texts) == len(given) else list(given)
+        except ValueError as reason:
+            raise UserError(str(reason)) from None
         for start in range(0, len(examples), self.task.examples_at_once):
             chunk = examples[start : start + self.task.examples_at_once]
             _, batch, damaged = encode_chunk(self.task, chunk)

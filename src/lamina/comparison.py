@@ -8,8 +8,8 @@ from safetensors.numpy import load_file
 
 from lamina import scoring, tasks
 from lamina.errors import UserError
-from lamina.judge import ROWS
 from lamina.folder import read_settings
+from lamina.judge import ROWS
 
 
 def compared(runs: list[Path]) -> list[dict[str, Any]]:

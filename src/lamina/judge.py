@@ -13,10 +13,10 @@ from torch import nn
 from lamina import scoring
 from lamina.answers import Answer, Label
 from lamina.device import Machine
-from lamina.scoring import Part
 from lamina.metrics.metric import improves
 from lamina.report import Shown, show
 from lamina.run import Run
+from lamina.scoring import Part
 from lamina.task import Data, Example, Task, tensors
 
 ROWS = "test-rows.safetensors"  # what each test example contributed, for `lamina compare`
@@ -126,9 +126,12 @@ def course(log: list[dict[str, Any]], metric: Any, document: dict[str, Any]
     place = values.index(best)
     evidence = (f"validation {metric.name}: best {best:.4g} at step {scored[place]['step']}, "
                 f"last {values[-1]:.4g} at step {scored[-1]['step']}")
-    if place < 0.6 * len(values):
-        return [finding("warning", "it learnt the training part by heart in the second half",
-                        evidence, "train for less time, give it more data, or a smaller net")]
+    chief = document["scores"][0]
+    beyond_chance = abs(values[-1] - best) > (chief["high"] - chief["low"]) / 2
+    if place < 0.6 * len(values) and beyond_chance:
+        return [finding("warning", "it became worse on new examples as it went on", evidence,
+                        "the best weights were kept; train for less time, give it more data, or "
+                        "choose a smaller net")]
     gain = abs(values[-1] - values[-2])
     if place == len(values) - 1 and gain > 0.05 * abs(values[-1] - values[0]) > 0:
         return [finding("hint", "still improving when the time was over", evidence,

@@ -8,9 +8,9 @@ from dataclasses import replace
 import torch
 
 from lamina.device import bfloat16_may_pay
-from lamina.scoring import Part, rows
 from lamina.learning import Phase
 from lamina.run import Run, optimizers_of
+from lamina.scoring import Part, rows
 from lamina.task import tensors
 
 

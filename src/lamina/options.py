@@ -16,7 +16,8 @@ class Options(Checked):
     minutes: float | None = setting(
         None, "time for everything: reading, learning, evaluating, writing", high=60 * 24 * 365)
     epochs: float | None = setting(None, "passes over the training part", high=1e6)
-    steps: int | str | None = setting(None, "optimizer steps, as settings.json of a run writes them")
+    steps: int | str | None = setting(
+        None, "optimizer steps; also as settings.json of a run writes them")
     target: str | None = setting(
         None, "METRIC=VALUE of the validation part that ends the run, such as accuracy=0.99")
     run: str | None = setting(None, "folder of the run; default: runs/ and the name of the data")

@@ -23,10 +23,10 @@ from lamina import checkpoint
 from lamina.budget import Plan
 from lamina.device import Machine
 from lamina.errors import UserError
-from lamina.scoring import Part, point_scores, rows
 from lamina.keys import seed_all
 from lamina.learning import Batch, Phase, Update
 from lamina.metrics.metric import improves
+from lamina.scoring import Part, point_scores, rows
 from lamina.storage import write
 from lamina.task import Task, images_last
 
@@ -249,7 +249,10 @@ class Run:
             return False
         name, value = self.target
         metric = next(metric for metric in self.task.metrics if metric.name == name)
-        found = scores[name]
+        found = scores.get(name)
+        if found is None:
+            raise UserError(f"target: {name} cannot be measured on these data; give one of "
+                            + ", ".join(scores))
         return found >= value if metric.better == "higher" else found <= value
 
     def finish(self) -> nn.Module:

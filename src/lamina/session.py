@@ -19,11 +19,11 @@ from lamina import artifact, device, judge, measure, storage, tasks
 from lamina.budget import Budget, Plan
 from lamina.errors import UserError, nearest
 from lamina.folder import folder_for, lock, read_log, read_settings
-from lamina.scoring import Part, check_damage, encode
 from lamina.learning import Batch
 from lamina.options import Options
 from lamina.report import write as write_report
 from lamina.run import Point, Run
+from lamina.scoring import Part, check_damage, encode
 from lamina.settings import as_flags
 from lamina.task import Data, Task
 

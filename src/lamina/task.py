@@ -89,7 +89,7 @@ class Task(ABC):
         """
 
     def examples(self, given: Sequence[str]) -> list[Example]:
-        """Examples of what a user hands to `predict`: paths, texts, rows."""
+        """Examples of what a user hands to `predict`: paths, texts, rows; or ValueError."""
         return [Example(item) for item in given]
 
     # ---- learning ---------------------------------------------------------------------------

@@ -113,8 +113,7 @@ def evaluate(model: str | Path, data: str | Path | None = None, *, part: str | N
     part: train, validation, test or all; default the test part where the data declare one or are
         the model's own, else all of it.
     """
-    from lamina import artifact
-    from lamina import scoring
+    from lamina import artifact, scoring
     from lamina.session import find_data
 
     loaded = artifact.load(model)

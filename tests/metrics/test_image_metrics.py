@@ -2,7 +2,12 @@ import numpy
 import pytest
 
 from lamina.metrics.image import (
-    absolute_error, features, frechet_distance, mean_and_covariance, signal_to_noise)
+    absolute_error,
+    features,
+    frechet_distance,
+    mean_and_covariance,
+    signal_to_noise,
+)
 
 
 def test_errors_of_known_differences():

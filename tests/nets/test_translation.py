@@ -3,7 +3,13 @@ import torch
 from torch import nn
 
 from lamina.nets.translation import (
-    Adversaries, PatchDiscriminator, ResidualGenerator, Translators, UNetGenerator, halvings)
+    Adversaries,
+    PatchDiscriminator,
+    ResidualGenerator,
+    Translators,
+    UNetGenerator,
+    halvings,
+)
 
 
 @pytest.mark.parametrize("size", [8, 12, 28, 64])

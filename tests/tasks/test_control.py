@@ -84,7 +84,7 @@ def batch_of_two() -> dict[str, torch.Tensor]:
     """A transition that goes on and one that ended at a terminal state."""
     return {"observation": torch.tensor([[0.0], [1.0]]),
             "next_observation": torch.tensor([[1.0], [2.0]]), "action": torch.tensor([[1], [0]]),
-            "reward": torch.tensor([[2.0], [3.0]]), "continues": torch.tensor([[1.0], [0.0]])}
+            "reward": torch.tensor([[2.0], [3.0]]), "discount": torch.tensor([[0.5], [0.0]])}
 
 
 @pytest.mark.parametrize(("double", "expected"), [(False, 2 + 0.5 * 10), (True, 2 + 0.5 * 4)])
@@ -93,14 +93,14 @@ def test_goals_are_the_hand_worked_ones(double, expected):
     net = nn.Module()
     net.target = values_of({1.0: [10.0, 4.0], 2.0: [100.0, 100.0]})
     net.online = values_of({1.0: [0.0, 1.0], 2.0: [0.0, 0.0]})
-    found = goals(net, batch_of_two(), discount=0.5, double=double)
+    found = goals(net, batch_of_two(), double=double)
     assert found.tolist() == [[expected], [3.0]]
 
 
 @pytest.mark.parametrize(("loss", "expected"), [("mse", (16 + 9) / 2), ("huber", (3.5 + 2.5) / 2)])
 def test_loss_is_the_hand_worked_one(loss, expected):
     """Q(0, 1) = 3 and Q(1, 0) = 0 against goals of 7 and 3."""
-    task = Control(ControlSettings(loss=loss, discount=0.5, double=False))
+    task = Control(ControlSettings(loss=loss, double=False))
     net = nn.Module()
     net.target = values_of({1.0: [10.0, 4.0], 2.0: [100.0, 100.0]})
     net.online = values_of({0.0: [9.0, 3.0], 1.0: [0.0, 9.0], 2.0: [0.0, 0.0]})
@@ -111,29 +111,75 @@ def test_loss_is_the_hand_worked_one(loss, expected):
 def test_target_is_renewed_after_the_step_that_is_due_and_at_no_other():
     task, net, source = prepared("CartPole-v1", target_every=2)
     for step in (1, 2, 3):
-        before = copy.deepcopy(net.target.state_dict())
+        before = [values.clone() for values in net.target.parameters()]
         for update in task.learn(net, next(source)):
             assert update.part is net.online
             with torch.no_grad():
                 next(net.online.parameters()).add_(1)
-        same = all(torch.equal(before[n], v) for n, v in net.target.state_dict().items())
+        same = all(map(torch.equal, before, net.target.parameters()))
         assert same == (step != 2)
     assert not any(parameter.requires_grad for parameter in net.target.parameters())
 
 
-def test_cut_off_episode_has_a_future_and_a_terminal_one_has_not():
+def test_memory_holds_what_happened_up_to_the_true_last_observation():
     """Corridor cuts off after 6 steps; whoever reaches place 4 has terminated."""
     _, _, source = prepared("Corridor-v0", explore_last=1.0)
     for _ in range(30):
         next(source)
-    memory = {name: values[:source.filled] for name, values in source.tensors.items()}
-    arrived = memory["next_observation"][:, 4] == 1
-    assert 0 < arrived.sum() < len(arrived)
-    assert torch.equal(memory["continues"][:, 0], 1 - arrived.float())
-    assert torch.equal(memory["reward"][:, 0], arrived.float())
-    here, there = (memory[name].float().argmax(1) for name in ("observation", "next_observation"))
-    moved = torch.where(memory["action"][:, 0] == 1, here + 1, (here - 1).clamp(min=0))
-    assert torch.equal(there, moved)  # also at the end of an episode: no reset slips in between
+    memory = {name: values[:source.filled] for name, values in source.memory.items()}
+    here, there = (memory[name].argmax(1) for name in ("observation", "next_observation"))
+    moved = numpy.where(memory["action"] == 1, here + 1, numpy.maximum(here - 1, 0))
+    assert (there == moved).all()  # also at the end of an episode: no reset slips in between
+    assert 0 < memory["terminated"].sum() < memory["ended"].sum() < len(there)
+    assert (memory["terminated"] == (there == 4)).all()
+    assert (memory["reward"] == (there == 4)).all()
+
+
+@pytest.mark.parametrize(("rewards", "expected"), [
+    # of each row: rewards, discount, row of the last; even rows are one copy's, odd the other's
+    (1, {0: (1, 0.5, 0), 2: (4, 0.5, 2), 4: (16, 0, 4), 6: (64, 0.5, 6),
+         1: (2, 0.5, 1), 3: (8, 0.5, 3), 5: (32, 0.5, 5), 7: (128, 0.5, 7)}),
+    (3, {0: (1 + 2 + 4, 0, 4), 2: (4 + 8, 0, 4), 4: (16, 0, 4), 6: (64, 0.5, 6),
+         1: (2 + 4, 0.25, 3), 3: (8, 0.5, 3), 5: (32 + 64, 0.25, 7), 7: (128, 0.5, 7)})])
+def test_rewards_and_discounts_are_the_hand_worked_ones(rewards, expected):
+    """Row 4 terminated, row 3 was cut off: the former has no future, the latter has."""
+    _, _, source = prepared("CartPole-v1", copies=2, memory=8, rewards=rewards, discount=0.5,
+                            batch_size=500)
+    source.transitions = 8
+    source.memory["reward"][:] = 2 ** numpy.arange(8)
+    source.memory["action"][:] = numpy.arange(8)
+    source.memory["next_observation"][:] = numpy.arange(8)[:, None]
+    source.memory["terminated"][:] = numpy.arange(8) == 4
+    source.memory["ended"][:] = numpy.isin(numpy.arange(8), (3, 4))
+    batch = source.draw()
+    columns = [batch[name][:, 0].tolist()
+               for name in ("action", "reward", "discount", "next_observation")]
+    found = {row: tuple(rest) for row, *rest in zip(*columns, strict=True)}
+    assert found == expected
+
+
+def test_rewards_are_followed_around_the_end_of_the_memory():
+    """Transitions 3 to 7 are remembered in rows 3, 4, 0, 1, 2; all are of one copy."""
+    _, _, source = prepared("CartPole-v1", copies=1, memory=5, rewards=2, discount=1,
+                            batch_size=200)
+    source.transitions = 8
+    source.memory["reward"][:] = [5, 6, 7, 3, 4]
+    source.memory["action"][:] = numpy.arange(5)
+    source.memory["terminated"][:] = source.memory["ended"][:] = False
+    batch = source.draw()
+    found = dict(zip(batch["action"][:, 0].tolist(), batch["reward"][:, 0].tolist(), strict=True))
+    assert found == {3: 3 + 4, 4: 4 + 5, 0: 5 + 6, 1: 6 + 7, 2: 7}
+
+
+def test_net_is_told_the_centre_and_the_spread_of_what_was_seen():
+    _, net, source = prepared("CartPole-v1", target_every=3)
+    for _ in range(4):
+        next(source)
+    seen = source.memory["observation"][:source.filled]
+    for part in (net.online, net.target):
+        numpy.testing.assert_allclose(part.features.centre, seen.mean(0), rtol=1e-4, atol=1e-6)
+        numpy.testing.assert_allclose(part.features.spread, seen.std(0), rtol=1e-4)
+    assert torch.equal(prepared("FrozenLake-v1")[1].online.features.spread, torch.ones(16))
 
 
 def test_exploration_falls_from_all_random_in_a_line_of_transitions():
@@ -150,14 +196,19 @@ def test_transitions_played_are_those_asked_for():
     for step in range(1, 20):
         next(source)
         wanted = 30 + 5 * step
-        assert wanted - 3 < source.transitions <= wanted
+        assert wanted <= source.transitions < wanted + 3  # whole rounds of 3 copies
         assert source.filled == min(source.transitions, 200)
 
 
 def test_default_run_plays_no_more_than_50000_transitions():
     settings = ControlSettings()
     steps = int(Control.budget.steps)
-    assert settings.prefill + steps * settings.transitions_per_step <= 50_000
+    assert settings.prefill + steps * settings.transitions_per_step + settings.copies <= 50_000
+
+
+def test_memory_too_small_for_its_rewards_is_refused():
+    with pytest.raises(UserError, match="memory"):
+        ControlSettings(memory=30, copies=8, rewards=5)
 
 
 # ---- going on after a resume --------------------------------------------------------------------
@@ -301,7 +352,7 @@ def test_learns_to_balance_the_pole():
     machine = device.machine(device="cpu", threads=1)
     validation = encode(task, data.validation, [])
     run = Run(task, task.start(), encode(task, data.train, []).batch, validation,
-              machine=machine, plan=Plan(3000), evaluations=8)
+              machine=machine, plan=Plan(1500), evaluations=4)
     for _ in run.train():
         pass
     score = rows(task, run.finish(), encode(task, data.test, []), machine)["return"].mean()

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy
 import pytest
 import torch
+from tests_data import needs_data
 
 from lamina import verbs
 from lamina.errors import UserError
@@ -18,7 +19,6 @@ from lamina.media import image
 from lamina.nets.image import TutorialCNN
 from lamina.nets.resnet import ResNet
 from lamina.tasks.image_classification import ImageClassification, Settings, shifted
-from tests_data import needs_data
 
 NAME = "image-classification"
 

@@ -5,15 +5,33 @@ Pillow does the decoding; whatever it raises for a damaged file becomes a ValueE
 
 import base64
 import io
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
 import numpy
 
-from lamina.media.files import File
+from lamina.media.files import File, is_archive, listing
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
 LARGEST = 100_000_000  # pixels; a small file can unpack to far more than memory holds
+
+
+def given(paths: Sequence[str]) -> list[File]:
+    """The images that paths mean: files, and all images of folders and archives.
+
+    ValueError: nothing is there, or no image is in it.
+    """
+    found: list[File] = []
+    for path in map(Path, paths):
+        if not path.exists():
+            raise ValueError(f"no image or folder is called {str(path)!r}")
+        several = path.is_dir() or is_archive(path)
+        listed = listing(path, SUFFIXES if several else ())
+        if not listed:
+            raise ValueError(f"{path} holds no images")
+        found += listed
+    return found
 
 
 def decode(given: File | numpy.ndarray, *, size: tuple[int, int] | None = None,

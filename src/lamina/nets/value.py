@@ -1,4 +1,4 @@
-"""Nets that value the actions of a state: Q networks, for numbers or pictures, plain or duelling."""
+"""Q networks: nets that value the actions of a state, for numbers or pictures."""
 
 from collections.abc import Sequence
 from itertools import pairwise

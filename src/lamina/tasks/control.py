@@ -19,7 +19,7 @@ from torch.nn import functional
 from lamina.answers import Episode
 from lamina.budget import Budget, trapezoid
 from lamina.errors import UserError, nearest
-from lamina.keys import generator, key, numpy_generator
+from lamina.keys import key, numpy_generator
 from lamina.learning import Batch, Phase, Update
 from lamina.media import game
 from lamina.media.game import Start
@@ -48,9 +48,11 @@ class ControlSettings(Settings):
                                  "values (van Hasselt 2016)")
     duelling: bool = setting(False, "value of the state plus advantage of each action (Wang 2016)")
     discount: float = setting(0.99, "worth of a reward one step later", low=0, high=1)
+    rewards: int = setting(5, "rewards in a row that are taken as they came before the net's "
+                           "estimate follows (n-step returns, Sutton 1988)", low=1, high=1000)
     loss: Literal["mse", "huber"] = setting("mse", "what is lowered of the temporal difference")
     copies: int = setting(8, "copies of the environment that are played at once", low=1, high=4096)
-    transitions_per_step: int = setting(4, "new transitions played per optimizer step", low=1,
+    transitions_per_step: int = setting(8, "new transitions played per optimizer step", low=1,
                                         high=65536)
     prefill: int = setting(1000, "transitions of random play before the first step", low=1,
                            high=10_000_000)
@@ -59,7 +61,13 @@ class ControlSettings(Settings):
                                 low=1, high=1_000_000)
     explore_transitions: int = setting(8000, "transitions over which random actions become rare",
                                        low=1, high=1_000_000_000)
-    explore_last: float = setting(0.04, "fraction of random actions after that", low=0, high=1)
+    explore_last: float = setting(0.1, "fraction of random actions after that", low=0, high=1)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.memory < self.copies * self.rewards:
+            raise UserError(f"memory: expected at least copies times rewards, {self.copies} times "
+                            f"{self.rewards}; got {self.memory}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +86,7 @@ class Control(Task):
     Facts = ControlFacts
     metrics = (Metric("return", "higher", "sum of an episode's rewards, mean over the episodes",
                       lambda answer, target: (answer.total,)),)
-    budget = Budget(steps="12250")  # with the defaults above: 50,000 transitions
+    budget = Budget(steps="6000")  # plays 49,000 transitions with the settings above
     examples_at_once = 128
     reads_names = True
 
@@ -119,7 +127,7 @@ class Control(Task):
         return OnlineAndTarget(net(), net())
 
     def learn(self, net: nn.Module, batch: Batch) -> Iterator[Update]:
-        goal = goals(net, batch, discount=self.settings.discount, double=self.settings.double)
+        goal = goals(net, batch, double=self.settings.double)
         value = net.online(batch["observation"]).gather(1, batch["action"])
         loss = functional.smooth_l1_loss if self.settings.loss == "huber" else functional.mse_loss
         yield Update(loss(value, goal), net.online, "td_loss")
@@ -163,8 +171,8 @@ class Control(Task):
 
 
 @torch.no_grad()
-def goals(net: nn.Module, batch: Batch, *, discount: float, double: bool) -> Tensor:  # (batch, 1)
-    """The reward and the discounted value of what came next, which a terminal state has not.
+def goals(net: nn.Module, batch: Batch, *, double: bool) -> Tensor:  # (batch, 1)
+    """The rewards and the discounted value of what came next, which a terminal state has not.
 
     The target net values the action that seems best to itself, or, if double, to the net that
     learns (van Hasselt et al. 2016, equation 4), which does not favour its own errors.
@@ -172,7 +180,7 @@ def goals(net: nn.Module, batch: Batch, *, discount: float, double: bool) -> Ten
     values = net.target(batch["next_observation"])
     chooser = net.online(batch["next_observation"]) if double else values
     future = values.gather(1, chooser.argmax(1, keepdim=True))
-    return batch["reward"] + discount * batch["continues"] * future
+    return batch["reward"] + batch["discount"] * future
 
 
 class Experience(Source):
@@ -189,12 +197,12 @@ class Experience(Source):
         self.transitions = 0
         self.episodes = [0] * settings.copies  # begun and ended, of each copy
         shape, kind = self.copies.shape, self.copies.observations.dtype
-        self.memory = {"observation": numpy.empty((settings.memory, *shape), kind),
-                       "next_observation": numpy.empty((settings.memory, *shape), kind),
-                       "action": numpy.empty((settings.memory, 1), numpy.int64),
-                       "reward": numpy.empty((settings.memory, 1), numpy.float32),
-                       "continues": numpy.empty((settings.memory, 1), numpy.float32)}
-        self.tensors = {name: torch.from_numpy(a) for name, a in self.memory.items()}
+        self.memory = {"observation": numpy.zeros((settings.memory, *shape), kind),
+                       "next_observation": numpy.zeros((settings.memory, *shape), kind),
+                       "action": numpy.zeros(settings.memory, numpy.int64),
+                       "reward": numpy.zeros(settings.memory, numpy.float32),
+                       "terminated": numpy.zeros(settings.memory, bool),
+                       "ended": numpy.zeros(settings.memory, bool)}  # terminated or cut off
         self.sums = torch.zeros(2, *shape, dtype=torch.float64)  # of observations, of squares
         for i in range(settings.copies):
             self.copies.reset(i, self.seed_of(i))
@@ -202,17 +210,41 @@ class Experience(Source):
     def __next__(self) -> Batch:
         self.step += 1
         wanted = self.settings.prefill + self.step * self.settings.transitions_per_step
-        while self.transitions + self.settings.copies <= wanted:
+        while self.transitions < wanted:
             self.play()
         if self.standardised and (self.step - 1) % self.settings.target_every == 0:
             centre, square = self.sums / self.transitions
             spread = (square - centre**2).clamp(min=0).sqrt()
             self.net.standardise(centre, torch.where(spread > 1e-6 * (1 + centre.abs()), spread, 1))
-        chosen = torch.randint(self.filled, (self.settings.batch_size,),
-                               generator=generator(self.settings.seed, "draw", self.step))
         device = next(self.net.parameters()).device
-        batch = {name: values[chosen].to(device) for name, values in self.tensors.items()}
+        batch = {name: torch.from_numpy(values).to(device) for name, values in self.draw().items()}
         return {**batch, "step": torch.full((self.settings.batch_size,), self.step)}
+
+    def draw(self) -> dict[str, numpy.ndarray]:
+        """Remembered transitions, each with the rewards that followed in its episode.
+
+        discount: of the state after the last of these rewards; 0 where it was terminal.
+        """
+        settings, memory = self.settings, self.memory
+        random = numpy_generator(settings.seed, "draw", self.step)
+        first = self.transitions - self.filled + random.integers(self.filled,
+                                                                 size=settings.batch_size)
+        last = rows = first % settings.memory
+        reward = memory["reward"][rows]
+        discount = numpy.full(len(rows), settings.discount, numpy.float32)
+        goes_on = ~memory["ended"][rows]
+        for number in range(1, settings.rewards):
+            later = first + number * settings.copies  # the same copy's transitions
+            goes_on &= later < self.transitions
+            later %= settings.memory
+            reward += goes_on * discount * memory["reward"][later]
+            last = numpy.where(goes_on, later, last)
+            discount *= numpy.where(goes_on, settings.discount, 1).astype(numpy.float32)
+            goes_on &= ~memory["ended"][later]
+        discount *= ~memory["terminated"][last]  # but not where the episode was only cut off
+        return {"observation": memory["observation"][rows],
+                "action": memory["action"][rows][:, None], "reward": reward[:, None],
+                "discount": discount[:, None], "next_observation": memory["next_observation"][last]}
 
     def play(self) -> None:
         """One step of every copy, into the memory."""
@@ -225,9 +257,8 @@ class Experience(Source):
         actions = self.choose()
         rewards, terminated, ended = copies.step(range(count), actions)
         self.memory["next_observation"][rows] = copies.observations
-        self.memory["action"][rows, 0] = actions
-        self.memory["reward"][rows, 0] = rewards
-        self.memory["continues"][rows, 0] = ~terminated  # also where the episode was cut off
+        self.memory["action"][rows], self.memory["reward"][rows] = actions, rewards
+        self.memory["terminated"][rows], self.memory["ended"][rows] = terminated, ended
         self.transitions += count
         for i in numpy.flatnonzero(ended).tolist():
             self.episodes[i] += 1
@@ -249,10 +280,8 @@ class Experience(Source):
     @property
     def epsilon(self) -> float:
         """The fraction of random actions: 1 at first, falling in a line to `explore_last`."""
-        learnt = max(0, self.transitions - self.settings.prefill)
-        done = min(1.0, learnt / self.settings.explore_transitions)
-        if self.transitions < self.settings.prefill:
-            return 1.0
+        begun = max(0, self.transitions - self.settings.prefill)
+        done = min(1.0, begun / self.settings.explore_transitions)
         return 1 + done * (self.settings.explore_last - 1)
 
     @property
@@ -272,13 +301,14 @@ class Experience(Source):
         return {"step": self.step, "transitions": self.transitions,
                 "episodes": list(self.episodes), "taken": [list(a) for a in self.copies.taken],
                 "sums": self.sums.clone(),
-                "memory": {name: values[:self.filled] for name, values in self.tensors.items()}}
+                "memory": {name: torch.from_numpy(values[:self.filled])
+                           for name, values in self.memory.items()}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.step, self.transitions = state["step"], state["transitions"]
         self.episodes, self.sums = list(state["episodes"]), state["sums"].clone()
         for name, values in state["memory"].items():
-            self.tensors[name][:len(values)] = values
+            self.memory[name][:len(values)] = values.numpy()
         for i, actions in enumerate(state["taken"]):
             self.copies.continue_from(i, self.seed_of(i), actions)
 

@@ -21,7 +21,6 @@ from lamina.errors import UserError
 from lamina.keys import generator, key, numpy_generator
 from lamina.learning import Batch, Phase, Update
 from lamina.media import image, labelled
-from lamina.media.files import is_archive, listing
 from lamina.metrics.classification import MACRO_F1
 from lamina.metrics.metric import ACCURACY
 from lamina.nets.boltzmann import DeepBeliefNet
@@ -128,16 +127,7 @@ class DeepBelief(Task):
 
     def examples(self, given: Sequence[str]) -> list[Example]:
         """Each is the path of an image, or of a folder or archive of images."""
-        found = []
-        for path in map(Path, given):
-            if not path.exists():
-                raise UserError(f"no image or folder is called {str(path)!r}")
-            several = path.is_dir() or is_archive(path)
-            listed = listing(path, image.SUFFIXES if several else ())
-            if not listed:
-                raise UserError(f"{path} holds no images")
-            found += [Example(file) for file in listed]
-        return found
+        return [Example(file) for file in image.given(given)]
 
     # ---- learning ---------------------------------------------------------------------------
 

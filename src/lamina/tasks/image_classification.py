@@ -21,7 +21,7 @@ from lamina.answers import Label
 from lamina.budget import Budget, constant, trapezoid
 from lamina.errors import UserError
 from lamina.learning import Batch, Phase, Update
-from lamina.media import files, image, labelled
+from lamina.media import image, labelled
 from lamina.metrics.metric import ACCURACY
 from lamina.nets.image import TutorialCNN, image_mlp
 from lamina.nets.resnet import ResNet
@@ -29,9 +29,8 @@ from lamina.settings import Settings as BaseSettings
 from lamina.settings import setting
 from lamina.source import Batches
 from lamina.splits import divide
-from lamina.task import Data, Example
+from lamina.task import Data, Example, Task
 from lamina.task import Facts as BaseFacts
-from lamina.task import Task
 
 STUDIED = 1000  # training images whose size and pixels are looked at
 
@@ -46,7 +45,7 @@ class Settings(BaseSettings):
                               low=0, high=1024)
     batch_size: int = setting(128, "images per optimizer step", low=1, high=65536)
     learning_rate: float = setting(
-        0.0, "peak step size; 0: 0.001 for mlp and cnn (Adam), 0.4 for resnet (SGD)", low=0,
+        0.0, "peak step size; 0: 0.001 for mlp and cnn (Adam), 0.05 for resnet (SGD)", low=0,
         high=100)
     weight_decay: float = setting(5e-4, "pull of resnet's weights towards 0", low=0, high=1)
     label_smoothing: float = setting(0.1, "share of the truth spread over all labels by resnet",
@@ -125,17 +124,7 @@ class ImageClassification(Task):
         return batch
 
     def examples(self, given: Sequence[str]) -> list[Example]:
-        found = []
-        for item in given:
-            path = Path(item)
-            if not path.exists():
-                raise UserError(f"no image or folder is called {item!r}")
-            listed = files.listing(path, image.SUFFIXES if path.is_dir()
-                                   or files.is_archive(path) else ())
-            if not listed:
-                raise UserError(f"{item} holds no images")
-            found += [Example(file) for file in listed]
-        return found
+        return [Example(file) for file in image.given(given)]
 
     # ---- learning ---------------------------------------------------------------------------
 
@@ -175,7 +164,7 @@ class ImageClassification(Task):
             others = [p for p in net.parameters() if p.ndim <= 1]
             optimizer = torch.optim.SGD(
                 [{"params": decayed, "weight_decay": s.weight_decay}, {"params": others}],
-                s.learning_rate or 0.4, momentum=0.9, nesterov=True)
+                s.learning_rate or 0.05, momentum=0.9, nesterov=True)
             schedule = trapezoid(warmup=0.2, decay=0.8)
         else:
             optimizer = torch.optim.Adam(net.parameters(), s.learning_rate or 1e-3)

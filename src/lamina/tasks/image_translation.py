@@ -21,20 +21,25 @@ from lamina.budget import trapezoid
 from lamina.errors import UserError
 from lamina.keys import numpy_generator
 from lamina.learning import Batch, Phase, Update
-from lamina.media import files, image, pairs
+from lamina.media import image, pairs
 from lamina.media.pairs import Found, Picture
-from lamina.metrics.image import (
-    CYCLE_ERROR, PIXEL_ERROR, PSNR, features, frechet_distance, mean_and_covariance)
+from lamina.metrics.image import CYCLE_ERROR, PIXEL_ERROR, PSNR
+from lamina.metrics.image import features, frechet_distance, mean_and_covariance
 from lamina.metrics.metric import Metric
 from lamina.nets.translation import (
-    Adversaries, PatchDiscriminator, ResidualGenerator, Translators, UNetGenerator, halvings)
+    Adversaries,
+    PatchDiscriminator,
+    ResidualGenerator,
+    Translators,
+    UNetGenerator,
+    halvings,
+)
 from lamina.settings import Settings as BaseSettings
 from lamina.settings import setting
 from lamina.source import Batches, Beside
 from lamina.splits import divide
-from lamina.task import Data, Example
+from lamina.task import Data, Example, Task
 from lamina.task import Facts as BaseFacts
-from lamina.task import Task
 
 DIRECTIONS = ("AtoB", "BtoA")
 STUDIED = 500  # training pictures of each domain that are looked at
@@ -155,17 +160,7 @@ class ImageTranslation(Task):
         return batch
 
     def examples(self, given: Sequence[str]) -> list[Example]:
-        found = []
-        for item in given:
-            path = Path(item)
-            if not path.exists():
-                raise UserError(f"no image or folder is called {item!r}")
-            listed = files.listing(path, image.SUFFIXES if path.is_dir()
-                                   or files.is_archive(path) else ())
-            if not listed:
-                raise UserError(f"{item} holds no images")
-            found += [Example(Picture(f.path, f.member, self._domain)) for f in listed]
-        return found
+        return [Example(Picture(f.path, f.member, self._domain)) for f in image.given(given)]
 
     # ---- learning ---------------------------------------------------------------------------
 

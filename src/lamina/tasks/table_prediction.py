@@ -6,6 +6,7 @@ are predicted as such.
 
 import csv
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -168,8 +169,8 @@ class TablePrediction(Task):
             numbers=numbers, categories=sum(column.vectors for column in inputs),
             bins=chosen.bins, width=width if attention else chosen.column_width)
         if attention:
-            body = tabular.ColumnAttention(width=width, depth=depth, heads=4,
-                                           dropout=chosen.dropout)
+            body = tabular.ColumnAttention(width=width, depth=depth, dropout=chosen.dropout,
+                                           heads=math.gcd(4, width))
         else:
             seen = tabular.Members(
                 columns=numbers + sum(column.kind == "category" for column in inputs),

@@ -29,9 +29,8 @@ from lamina.settings import Settings as BaseSettings
 from lamina.settings import setting
 from lamina.source import Source
 from lamina.splits import PARTS, divide
-from lamina.task import Data, Example
+from lamina.task import Data, Example, Task
 from lamina.task import Facts as BaseFacts
-from lamina.task import Task
 
 SHARES = {"validation": 0.05, "test": 0.1}  # cut from the end of each of a few long texts
 MANY = 20  # documents, from which on whole documents are held out
