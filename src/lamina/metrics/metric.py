@@ -35,7 +35,8 @@ def explained(rows: numpy.ndarray) -> float:
 class Metric:
     """A score that a person reads.
 
-    row: from an answer and its target, the numbers that this example contributes.
+    row: from an answer and its target, the numbers that this example contributes; None where the
+        task gives rows without answers.
     score: from the rows (examples, columns) of a set, its score.
     better: which direction is better.
     unit: of the score; empty for fractions.
@@ -45,7 +46,7 @@ class Metric:
     name: str
     better: Literal["higher", "lower"]
     help: str
-    row: Callable[[Any, Any], tuple[float, ...]]
+    row: Callable[[Any, Any], tuple[float, ...]] | None = None
     score: Callable[[numpy.ndarray], float] = mean
     unit: str = ""
 

@@ -78,9 +78,9 @@ class TextGeneration(Task):
     Settings, Facts = Settings, Facts
     metrics = (
         Metric("nats per character", "lower", "surprise at each character of the text; e to "
-               "this power is the number of characters it hesitates between", lambda *_: (), ratio),
+               "this power is the number of characters it hesitates between", score=ratio),
         Metric("bits per byte", "lower", "the same per byte of UTF-8: what a compressor that "
-               "used the model would need", lambda *_: (), ratio))
+               "used the model would need", score=ratio))
     budget = Budget(minutes=5)
     precisions = ("float32", "bfloat16")
 
@@ -168,14 +168,16 @@ class TextGeneration(Task):
             optimizers: tuple[torch.optim.Optimizer, ...] = (
                 torch.optim.AdamW(net.parameters(), s.learning_rate or 0.003),)
         else:
-            # Muon for the matrices inside, AdamW for the rest (Jordan et al. 2024)
+            # Muon for the matrices inside, AdamW for the rest (Jordan et al. 2024). Its step size,
+            # the batch and the context: by the table of docs/tasks/text-generation.md
             rate = s.learning_rate or 0.02
             optimizers = (
                 torch.optim.Muon(net.blocks.parameters(), rate, weight_decay=0.0),
                 torch.optim.AdamW([*net.embedding.parameters(), *net.head.parameters()],
                                   0.15 * rate, betas=(0.9, 0.99), weight_decay=0.0))
         yield Phase("train", batches, lambda batch: self.learn(net, batch), {net: optimizers},
-                    trapezoid(warmup=0.02, decay=0.5), clip=1.0 if s.net == "lstm" else None)
+                    trapezoid(warmup=0.02, decay=0.5),  # linear decay: Hägele et al. 2024
+                    clip=1.0 if s.net == "lstm" else None)  # Pascanu et al. 2013
 
     # ---- answering --------------------------------------------------------------------------
 
