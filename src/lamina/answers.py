@@ -171,13 +171,14 @@ class Episode(Answer):
         return {"kind": self.kind, "environment": self.environment, "seed": self.seed,
                 "return": self.total, "steps": len(self.actions), "actions": self.actions}
 
-    def frames(self) -> list[numpy.ndarray]:
-        """Every picture of the episode, uint8 (height, width, 3)."""
-        return game.replay(self.environment, self.seed, self.actions)
+    def frames(self, every: int = 1) -> list[numpy.ndarray]:
+        """A picture of every so many steps of the episode, uint8 (height, width, 3)."""
+        return game.replay(self.environment, self.seed, self.actions, every=every)
 
     def html(self) -> str:
         try:
-            picture = image.html_film(self.frames()[::4], seconds_per_frame=0.08)
+            every = max(4, len(self.actions) // 60)  # drawing takes far longer than playing
+            picture = image.html_film(self.frames(every), seconds_per_frame=0.08)
         except game.NotDrawable as reason:
             picture = f"<small>{html.escape(str(reason))}</small>"
         return f"{picture}<p>{html.escape(self.line())}</p>"

@@ -321,6 +321,7 @@ def test_answers_are_the_episodes_of_the_seeds():
     assert first.total == len(first.actions)
     frames = first.frames()
     assert len(frames) == len(first.actions) + 1 and frames[0].dtype == numpy.uint8
+    assert len(first.frames(every=4)) == 1 + -(-len(first.actions) // 4)
 
 
 def test_seeds_that_are_none_are_refused():

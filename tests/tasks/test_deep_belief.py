@@ -177,5 +177,5 @@ def test_a_folder_given_to_predict_is_all_of_its_images(shapes):
     task = DeepBelief(BeliefSettings())
     assert len(task.examples([str(shapes / "bar")])) == 60
     assert len(task.examples([str(shapes / "bar" / "00.png")])) == 1
-    with pytest.raises(UserError, match="missing.png"):
+    with pytest.raises(ValueError, match="missing.png"):
         task.examples(["missing.png"])

@@ -251,7 +251,7 @@ def test_direction_may_be_chosen_when_cyclegan_answers_but_not_pix2pix(tmp_path)
 
 
 def test_what_is_not_there_is_named():
-    with pytest.raises(UserError, match="no image or folder is called 'nowhere.png'"):
+    with pytest.raises(ValueError, match="no image or folder is called 'nowhere.png'"):
         task_of().examples(["nowhere.png"])
 
 

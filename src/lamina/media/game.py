@@ -158,8 +158,11 @@ def play(name: str, seeds: Sequence[int],
     return copies
 
 
-def replay(name: str, seed: int, actions: list[int]) -> list[numpy.ndarray]:
-    """The pictures of an episode, uint8 (height, width, 3), by playing its actions again."""
+def replay(name: str, seed: int, actions: list[int], *, every: int = 1) -> list[numpy.ndarray]:
+    """The pictures of an episode, uint8 (height, width, 3), by playing its actions again.
+
+    every: how many steps lie between two pictures; drawing takes far longer than playing.
+    """
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     if not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # else SDL complains of no screen
@@ -167,9 +170,10 @@ def replay(name: str, seed: int, actions: list[int]) -> list[numpy.ndarray]:
         environment = make(name, drawn=True)
         environment.reset(seed=seed)
         frames = [environment.render()]
-        for action in actions:
+        for step, action in enumerate(actions, 1):
             environment.step(action + int(environment.action_space.start))
-            frames.append(environment.render())
+            if step % every == 0 or step == len(actions):
+                frames.append(environment.render())
         environment.close()
     except Exception as reason:  # whatever the packages that draw stumble over
         raise NotDrawable(f'{name} cannot be drawn: {reason}; the extras "games" and "box2d" '

@@ -23,8 +23,14 @@ from lamina.keys import numpy_generator
 from lamina.learning import Batch, Phase, Update
 from lamina.media import image, pairs
 from lamina.media.pairs import Found, Picture
-from lamina.metrics.image import CYCLE_ERROR, PIXEL_ERROR, PSNR
-from lamina.metrics.image import features, frechet_distance, mean_and_covariance
+from lamina.metrics.image import (
+    CYCLE_ERROR,
+    PIXEL_ERROR,
+    PSNR,
+    features,
+    frechet_distance,
+    mean_and_covariance,
+)
 from lamina.metrics.metric import Metric
 from lamina.nets.translation import (
     Adversaries,
