@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from lamina.device import bfloat16_may_pay
+from lamina.device import Machine, bfloat16_may_pay
 from lamina.learning import Phase
 from lamina.run import Run, optimizers_of
 from lamina.scoring import Part, rows
@@ -50,17 +50,34 @@ def time_steps(run: Run, phase: Phase, seconds: float) -> float:
     return sum(middle) / len(middle)
 
 
-def choose_precision(run: Run, seconds: float) -> float:
-    """Keep bfloat16 if the task allows it and it is faster by a tenth; gives seconds per step."""
-    if "bfloat16" not in run.task.precisions or not bfloat16_may_pay():
-        return seconds_per_step(run, seconds)
-    times = {}
-    for precision in ("float32", "bfloat16"):
-        run.machine = replace(run.machine, precision=precision)
-        times[precision] = seconds_per_step(run, seconds / 2)
-    faster = "bfloat16" if times["bfloat16"] < 0.9 * times["float32"] else "float32"
-    run.machine = replace(run.machine, precision=faster)
-    return times[faster]
+def choose_machine(run: Run, seconds: float, *, precision: bool, threads: bool) -> float:
+    """Keep what is faster by a tenth: bfloat16 where the task allows it, half of the threads.
+
+    precision, threads: whether they may be chosen; half of the threads are faster where another
+    process keeps some cores busy. Gives seconds per step. All that was done for it is undone.
+    """
+    candidates = []
+    if precision and "bfloat16" in run.task.precisions and bfloat16_may_pay():
+        candidates.append({"precision": "bfloat16"})
+    if threads and run.machine.device.type == "cpu" and run.machine.threads > 1:
+        candidates.append({"threads": run.machine.threads // 2})
+    each = seconds / (1 + len(candidates))
+    fastest = seconds_per_step(run, each)
+    for change in candidates:
+        before = run.machine
+        settle(run, replace(before, **change))
+        found = seconds_per_step(run, each)
+        if found < 0.9 * fastest:
+            fastest = found
+        else:
+            settle(run, before)
+    return fastest
+
+
+def settle(run: Run, machine: Machine) -> None:
+    """From now on, learn so."""
+    run.machine = machine
+    torch.set_num_threads(machine.threads)
 
 
 def seconds_per_evaluation(run: Run) -> float:
@@ -76,26 +93,30 @@ def seconds_per_evaluation(run: Run) -> float:
 class Pace:
     """Keeps a run inside its minutes: when the machine's speed changes, the plan does.
 
-    deadline: of learning, on the monotonic clock. Called at every log point of the run.
+    deadline: of learning, on the monotonic clock. Called at every log point of the run. The speed
+    is that of the last tenth of the time; a plan that still fits is left as it is.
     """
-
-    WINDOW = 40  # log points that the speed is taken from
 
     def __init__(self, run: Run, deadline: float):
         self.run, self.deadline = run, deadline
-        self.marks: list[tuple[int, float]] = []  # (step, time)
+        self.window = max(1.0, (deadline - time.monotonic()) / 10)  # seconds
+        self.marks = [(run.step, time.monotonic())]  # (step, time)
+        self.revised = time.monotonic()
 
     def __call__(self) -> None:
         run, now = self.run, time.monotonic()
-        self.marks = [*self.marks[-self.WINDOW :], (run.step, now)]
+        self.marks.append((run.step, now))
+        while len(self.marks) > 2 and now - self.marks[1][1] > self.window:
+            self.marks.pop(0)
         steps, seconds = run.step - self.marks[0][0], now - self.marks[0][1]
-        if steps <= 0 or seconds < 1.0 or run.step >= run.plan.total:
-            return
         left = self.deadline - now
+        pause = self.window / 2 if left > self.window else self.window / 8
+        if steps <= 0 or run.step >= run.plan.total or now - self.revised < pause:
+            return
         needed = (run.plan.total - run.step) * seconds / steps
-        if 0.93 * left - 0.5 <= needed <= 1.02 * left + 0.1:
+        if 0.9 * left - 0.5 <= needed <= 1.03 * left + 0.1:
             return
         total = run.step + max(1, int(max(left, 0.0) * steps / seconds))
         if total != run.plan.total and run.step > run.plan.starts[-1]:
             run.plan.revise(run.step, total)
-            self.marks = self.marks[-1:]
+            self.revised = now

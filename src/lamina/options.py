@@ -29,7 +29,8 @@ class Options(Checked):
         "auto", "of the arithmetic; auto: the faster of what the task allows when there are "
                 "--minutes, else float32")
     device: str = setting("auto", "cpu, cuda, cuda:1 …; auto: a GPU where there is one")
-    threads: int = setting(0, "of the CPU; 0: torch's own choice", low=0, high=4096)
+    threads: int = setting(0, "of the CPU; 0: torch's own choice, or half of it where that is "
+                              "faster when there are --minutes", low=0, high=4096)
     offline: bool = setting(False, "never use the network")
 
     def budget(self, default: Budget) -> Budget:

@@ -247,9 +247,9 @@ def plan_steps(run: Run, budget: Budget, options: Options, parts: Parts, began: 
         run.plan = Plan(max(1, round(budget.epochs * length)))
         return None
     whole = 60 * budget.minutes
-    trial = min(0.04 * whole, 4.0)
-    step = measure.choose_precision(run, trial) if options.precision == "auto" \
-        else measure.seconds_per_step(run, trial)
+    trial = min(0.05 * whole, 5.0)
+    step = measure.choose_machine(run, trial, precision=options.precision == "auto",
+                                  threads=options.threads == 0)
     evaluation = measure.seconds_per_evaluation(run)
     ending = evaluation * 2 * len(parts.test) / len(parts.validation) + WRITING_SECONDS
     deadline = began + SLACK * whole - ending
