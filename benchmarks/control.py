@@ -8,20 +8,14 @@ Writes benchmarks/results/control.json (for other environments control-NAME.json
 import argparse
 import json
 import math
-import os
-import platform
 import shutil
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 
-import numpy
+from common import spread, write
 
 import lamina
-
-RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("torch", "numpy", "gymnasium")
 
 
 def main() -> None:
@@ -33,21 +27,11 @@ def main() -> None:
     given = arguments.parse_args()
     runs = [measured(given.environment, seed, given.minutes) for seed in range(given.seeds)]
     returns = [run["return"] for run in runs]
-    document = {
-        "claim": "CartPole-v1: mean return of at least 475 over 100 test episodes within 50,000 "
-                 "transitions, for every seed" if given.environment == "CartPole-v1" else None,
-        "holds": min(returns) >= 475 if given.environment == "CartPole-v1" else None,
-        "command": f"python benchmarks/control.py --environment {given.environment} "
-                   f"--seeds {given.seeds}"
-                   + (f" --minutes {given.minutes:g}" if given.minutes else ""),
-        "mean": float(numpy.mean(returns)), "spread": float(numpy.std(returns)), "runs": runs,
-        "machine": {"processor": processor(), "cores": os.cpu_count(),
-                    "system": platform.platform()},
-        "versions": {"python": platform.python_version(),
-                     **{package: version(package) for package in PACKAGES}}}
-    name = "control" if given.environment == "CartPole-v1" else f"control-{given.environment}"
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(document, indent=2) + "\n")
+    cartpole = given.environment == "CartPole-v1"
+    write("control" if cartpole else f"control-{given.environment}",
+          claim="CartPole-v1: mean return of at least 475 over 100 test episodes within 50,000 "
+                "transitions, for every seed" if cartpole else None,
+          holds=min(returns) >= 475 if cartpole else None, returns=spread(returns), runs=runs)
 
 
 def measured(environment: str, seed: int, minutes: float | None) -> dict[str, float]:
@@ -67,15 +51,6 @@ def measured(environment: str, seed: int, minutes: float | None) -> dict[str, fl
     print(found, flush=True)
     shutil.rmtree(folder.parent)
     return found
-
-
-def processor() -> str:
-    """The processor's name, where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if "model name" in line)
-    except (OSError, StopIteration):
-        return platform.processor()
 
 
 if __name__ == "__main__":

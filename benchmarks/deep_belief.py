@@ -9,19 +9,14 @@ Writes benchmarks/results/deep_belief.json.
 
 import argparse
 import json
-import os
-import platform
 import shutil
 import tempfile
 import time
 from pathlib import Path
 
-import numpy
-import torch
+from common import spread, write
 
 import lamina
-
-RESULTS = Path(__file__).parent / "results" / "deep_belief.json"
 
 
 def main() -> None:
@@ -39,21 +34,10 @@ def main() -> None:
     kinds = {"with pretraining": [run for run in runs if run["pretraining"]],
              "without pretraining": [run for run in runs if not run["pretraining"]]}
     worst = max(run["error_percent"] for run in kinds["with pretraining"])
-    document = {
-        "claim": "mnist: test error of at most 1.6 % with pretraining, for every seed",
-        "holds": worst <= 1.6,
-        "command": f"python benchmarks/deep_belief.py --data {given.data} --seeds {given.seeds}"
-                   + "".join(f" --{name} {value:g}" for name, value in budget.items()),
-        "summary": {kind: summary(found) for kind, found in kinds.items()},
-        "runs": runs,
-        "machine": {"processor": platform.processor() or platform.machine(),
-                    "cores": os.cpu_count(), "system": platform.platform()},
-        "versions": {"python": platform.python_version(), "torch": torch.__version__,
-                     "numpy": numpy.__version__, "lamina": lamina.__version__},
-    }
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(document, indent=2) + "\n")
-    print(f"wrote {RESULTS}")
+    write("deep_belief", claim="mnist: test error of at most 1.6 % with pretraining, for every seed",
+          holds=worst <= 1.6, runs=runs,
+          error_percent={kind: spread([run["error_percent"] for run in found])
+                         for kind, found in kinds.items()})
 
 
 def measured(data: str, seed: int, pretraining: bool, budget: dict[str, float]) -> dict:
@@ -75,13 +59,6 @@ def measured(data: str, seed: int, pretraining: bool, budget: dict[str, float]) 
           f"{found['error_percent']:.2f} % after {found['steps']} steps, {seconds:.0f} s",
           flush=True)
     return found
-
-
-def summary(runs: list[dict]) -> dict[str, float]:
-    """Mean and spread of the test error over the seeds."""
-    errors = [run["error_percent"] for run in runs]
-    return {"seeds": len(runs), "mean_error_percent": float(numpy.mean(errors)),
-            "spread": float(numpy.std(errors)), "worst": max(errors)}
 
 
 if __name__ == "__main__":

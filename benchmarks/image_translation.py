@@ -12,23 +12,19 @@ as it is and the mean picture. Writes benchmarks/results/image_translation.json.
 """
 
 import argparse
-import json
-import os
-import platform
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy
-import torch
+from common import write as write_results
 from PIL import Image, ImageFilter
 
 import lamina
 from lamina import datasets
 from lamina.media import image, labelled
 
-RESULTS = Path(__file__).parent / "results" / "image_translation.json"
 TRAINING, TEST = 3000, 500  # pictures of each domain; pairs
 DIGITS = {"width": 16, "blocks": 1}  # enough for 28 x 28 pixels
 LARGEST_SHARE = 0.5  # of the better baseline's pixel error that a translation may have
@@ -49,22 +45,12 @@ def main() -> None:
             runs += [measured(case, data, seed, given.minutes, settings)
                      for seed in range(given.seeds)]
     unpaired = [run for run in runs if run["case"] != "flowers"]
-    document = {
-        "claim": f"inverted and shifted digits: a pixel error of at most {LARGEST_SHARE:.0%} of "
-                 "the better baseline's, without a single pair to learn from, for every seed",
-        "holds": all(run["share_of_better_baseline"] <= LARGEST_SHARE for run in unpaired)
-        if unpaired else None,
-        "command": f"python benchmarks/image_translation.py --only {' '.join(given.only)} "
-                   f"--seeds {given.seeds} --minutes {given.minutes:g}",
-        "runs": runs,
-        "machine": {"processor": platform.processor() or platform.machine(),
-                    "cores": os.cpu_count(), "system": platform.platform()},
-        "versions": {"python": platform.python_version(), "torch": torch.__version__,
-                     "numpy": numpy.__version__, "lamina": lamina.__version__},
-    }
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(document, indent=2) + "\n")
-    print(f"wrote {RESULTS}")
+    write_results(
+        "image_translation", runs=runs,
+        claim=f"inverted and shifted digits: a pixel error of at most {LARGEST_SHARE:.0%} of the "
+              "better baseline's, without a single pair to learn from, for every seed",
+        holds=all(run["share_of_better_baseline"] <= LARGEST_SHARE for run in unpaired)
+        if unpaired else None)
 
 
 def measured(case: str, data: Path, seed: int, minutes: float, settings: dict) -> dict:

@@ -9,17 +9,13 @@ test part once. Writes benchmarks/results/table_prediction.json.
 
 import argparse
 import itertools
-import json
-import os
-import platform
 import shutil
 import tempfile
 import time
 from pathlib import Path
 
 import numpy
-import sklearn
-import torch
+from common import write
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
@@ -31,7 +27,6 @@ import lamina
 from lamina import columns, datasets
 from lamina.tasks.table_prediction import TablePrediction
 
-RESULTS = Path(__file__).parent / "results" / "table_prediction.json"
 FOREST = {"max_features": (0.3, 0.5), "min_samples_leaf": (1, 3)}
 BOOSTING = {"learning_rate": (0.05, 0.1), "max_leaf_nodes": (31, 63)}
 
@@ -42,17 +37,7 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", default=["adult-income", "california-housing"])
     chosen = parser.parse_args()
     found = {name: compare(name, chosen.seeds) for name in chosen.data}
-    document = {
-        "command": "python benchmarks/table_prediction.py",
-        "machine": {"processor": processor(), "cores": os.cpu_count(),
-                    "threads": torch.get_num_threads()},
-        "versions": {"python": platform.python_version(), "torch": torch.__version__,
-                     "numpy": numpy.__version__, "scikit-learn": sklearn.__version__},
-        "results": found,
-    }
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(document, indent=2) + "\n")
-    print(f"wrote {RESULTS}")
+    write("table_prediction", results=found)
 
 
 def compare(name: str, seeds: int) -> dict:
@@ -135,15 +120,6 @@ def scored(model, part: tuple[numpy.ndarray, ...], task: TablePrediction) -> flo
     if task.facts.labels:
         return float((answers == target).mean())
     return float(numpy.sqrt(((answers - target) ** 2).mean()) * task.facts.deviation)
-
-
-def processor() -> str:
-    """The name of the processor."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if "model name" in line)
-    except (OSError, StopIteration):
-        return platform.processor()
 
 
 if __name__ == "__main__":

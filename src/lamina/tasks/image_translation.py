@@ -32,14 +32,7 @@ from lamina.metrics.image import (
     mean_and_covariance,
 )
 from lamina.metrics.metric import Metric
-from lamina.nets.translation import (
-    Adversaries,
-    PatchDiscriminator,
-    ResidualGenerator,
-    Translators,
-    UNetGenerator,
-    halvings,
-)
+from lamina.nets import translation as nets
 from lamina.settings import Settings as BaseSettings
 from lamina.settings import setting
 from lamina.source import Batches, Beside
@@ -174,13 +167,15 @@ class ImageTranslation(Task):
         facts, width = self.facts, self.settings.width
         layers = 1 if facts.size < 12 else 2 if facts.size <= 64 else 3  # the paper's has 3
         if facts.method == "pix2pix":
-            generator = UNetGenerator(facts.channels, width, halvings(facts.size))
-            judge = PatchDiscriminator(2 * facts.channels, width, layers)  # sees the input too
-            return Adversaries(Translators({facts.direction: generator}), {facts.direction: judge})
-        return Adversaries(
-            Translators({direction: ResidualGenerator(facts.channels, width, self.settings.blocks)
+            generator = nets.UNetGenerator(facts.channels, width, nets.halvings(facts.size))
+            judge = nets.PatchDiscriminator(2 * facts.channels, width, layers)  # sees the input too
+            return nets.Adversaries(nets.Translators({facts.direction: generator}),
+                                    {facts.direction: judge})
+        return nets.Adversaries(
+            nets.Translators({direction: nets.ResidualGenerator(facts.channels, width,
+                                                                self.settings.blocks)
                          for direction in DIRECTIONS}),
-            {direction: PatchDiscriminator(facts.channels, width, layers)
+            {direction: nets.PatchDiscriminator(facts.channels, width, layers)
              for direction in DIRECTIONS})
 
     def phases(self, net: nn.Module, train: Batch) -> Iterator[Phase]:
@@ -241,7 +236,7 @@ class ImageTranslation(Task):
     # ---- answering --------------------------------------------------------------------------
 
     def exported(self, net: nn.Module) -> nn.Module:
-        return net.generators if isinstance(net, Adversaries) else net
+        return net.generators if isinstance(net, nets.Adversaries) else net
 
     def answer(self, net: nn.Module, batch: Batch) -> list[Image]:
         made = self.exported(net)(scaled(batch["image"]), batch["domain"])
