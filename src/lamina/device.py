@@ -30,10 +30,11 @@ class Machine:
         return {"device": str(self.device), "precision": self.precision, "threads": self.threads}
 
 
-def machine(*, device: str = "auto", precision: str = "auto", threads: int = 0) -> Machine:
+def machine(*, device: str = "auto", precision: str = "auto", threads: int = 0,
+            enough: int | None = None) -> Machine:
     """The machine asked for; "auto" is a GPU where there is one, and float32 until measured.
 
-    threads: of the CPU; 0 leaves torch's own choice.
+    threads: of the CPU; 0 leaves torch's own choice, or `enough` where that is less.
     UserError: a device that this torch does not have.
     """
     if device == "auto":
@@ -43,8 +44,8 @@ def machine(*, device: str = "auto", precision: str = "auto", threads: int = 0) 
     except (RuntimeError, AssertionError) as reason:
         first = str(reason).splitlines()[0]
         raise UserError(f"device {device!r} is not to be had here ({first}); use cpu") from None
-    if threads:
-        torch.set_num_threads(threads)
+    if threads or (enough is not None and enough < torch.get_num_threads()):
+        torch.set_num_threads(threads or enough)
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads such memory
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

@@ -1,7 +1,6 @@
 """The verdict on a trained net: its test scores, its baselines, its answers, what to do next."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,40 +47,47 @@ def verdict(task: Task, net: nn.Module, data: Data, test: Part, machine: Machine
             {"name": name, "scores": scoring.scores(
                 [m for m in task.metrics if m.name in rows], rows, seed=seed, groups=groups)}
             for name, rows in task.baselines(data.train, test.examples).items()]}
-    answered = answers(task, net, test, machine)
-    if answered and isinstance(answered[0][1], Label):
-        document["confusion"] = scoring.confusion(
-            [(str(example.target), answer.label) for example, answer in answered
-             if example.target is not None])
-    return Verdict(document, gallery(answered), found)
+    shown, pairs = shown_answers(task, net, test, machine)
+    if pairs:
+        document["confusion"] = scoring.confusion(pairs)
+    return Verdict(document, shown, found)
 
 
-def answers(task: Task, net: nn.Module, test: Part, machine: Machine
-            ) -> list[tuple[Example, Answer]]:
-    """Every answer where they are labels; else the first few, as many as fit a few seconds."""
-    found: list[tuple[Example, Answer]] = []
+def shown_answers(task: Task, net: nn.Module, test: Part, machine: Machine
+                  ) -> tuple[list[Shown], list[tuple[str, str]]]:
+    """(answers for the page, pairs of true and answered label where answers are labels).
+
+    Labels are chosen among all: the wrong ones given with most certainty, then right ones. Other
+    answers are the first few, as many as are made and drawn within a few seconds.
+    """
+    shown: list[Shown] = []
     began = time.monotonic()
     with torch.inference_mode(), machine.autocast():
         for start in range(min(GALLERY, len(test))):
-            one = {k: v.to(machine.device) for k, v in tensors(
-                test.batch, slice(start, start + 1)).items()}
-            found += zip(test.examples[start : start + 1], task.answer(net, one), strict=True)
-            found[-1][1].line()  # a text is written only when it is asked for: inside the clock
-            if isinstance(found[0][1], Label) or time.monotonic() - began > GALLERY_SECONDS:
+            one = {name: values.to(machine.device)
+                   for name, values in tensors(test.batch, slice(start, start + 1)).items()}
+            [answer] = task.answer(net, one)
+            if isinstance(answer, Label):
+                return label_answers(task, net, test, machine)
+            shown.append(show(test.examples[start], answer))
+            if time.monotonic() - began > GALLERY_SECONDS:
                 break
-        if found and isinstance(found[0][1], Label):
-            found = [pair for batch, examples in scoring.batches(task, test, machine.device)
-                     for pair in zip(examples, task.answer(net, batch), strict=True)]
-    return found
+    return shown, []
 
 
-def gallery(answered: Sequence[tuple[Example, Answer]]) -> list[Shown]:
-    """The wrong labels given with most certainty, then right ones; or the first answers."""
+def label_answers(task: Task, net: nn.Module, test: Part, machine: Machine
+                  ) -> tuple[list[Shown], list[tuple[str, str]]]:
+    """The same where answers are labels."""
+    answered = [pair for batch, examples in scoring.batches(task, test, machine.device)
+                for pair in zip(examples, task.answer(net, batch), strict=True)]
     wrong = [pair for pair in answered if is_wrong(pair)]
     right = [pair for pair in answered if not is_wrong(pair)]
     wrong.sort(key=lambda pair: -pair[1].probability)
     chosen = wrong[: GALLERY // 2]
-    return [show(*pair) for pair in chosen + right[: GALLERY - len(chosen)]]
+    chosen += right[: GALLERY - len(chosen)]
+    return ([show(*pair) for pair in chosen],
+            [(str(example.target), answer.label) for example, answer in answered
+             if example.target is not None])
 
 
 def is_wrong(pair: tuple[Example, Answer]) -> bool:

@@ -71,7 +71,7 @@ class Session:
         budget = options.budget(kind.budget)
         path = find_data(kind, source, offline=options.offline)
         place = device.machine(device=options.device, precision=options.precision,
-                               threads=options.threads)
+                               threads=options.threads, enough=kind.threads)
         task = kind(chosen)
         parts = prepare(task, path)
         options.goal(task.metrics)
@@ -198,7 +198,7 @@ class Session:
                 "learning_seconds": round(run.seconds, 2), "steps": run.step,
                 "epochs": round(run.examples / count, 2),
                 "examples_per_second": round(run.examples / learning, 1),
-                "parameters": sum(p.numel() for p in net.parameters()),
+                "parameters": sum(p.numel() for p in self.run.task.exported(net).parameters()),
                 "peak_memory_bytes": device.peak_memory_bytes(), **run.machine.to_json()}
 
     def repeat(self) -> str:

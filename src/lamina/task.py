@@ -63,6 +63,7 @@ class Task(ABC):
     metrics: tuple[Metric, ...]  # the first one chooses the best model
     budget: ClassVar[Budget] = Budget(minutes=5)  # when the user names none
     precisions: ClassVar[tuple[str, ...]] = ("float32",)  # what the loop may choose from
+    threads: ClassVar[int | None] = None  # as many as help; None: all there are
     examples_at_once: ClassVar[int] = 512  # per batch where nothing is learnt
     reads_names: ClassVar[bool] = False  # whether `read` takes names that are no path
 

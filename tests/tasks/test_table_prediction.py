@@ -63,7 +63,7 @@ def test_the_last_column_is_the_target_and_the_notes_say_so(tmp_path):
 
 
 def test_every_format_gives_the_same_tensors(tmp_path):
-    pyarrow = pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow")
     import pyarrow.parquet
 
     rows = rows_of()

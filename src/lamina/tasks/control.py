@@ -87,6 +87,7 @@ class Control(Task):
     metrics = (Metric("return", "higher", "sum of an episode's rewards, mean over the episodes",
                       lambda answer, target: (answer.total,)),)
     budget = Budget(steps="6000")  # plays 49,000 transitions with the settings above
+    threads = 1
     examples_at_once = 128
     reads_names = True
 
