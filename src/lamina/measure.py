@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import torch
 
+from lamina.answers import Label
 from lamina.device import Machine, bfloat16_may_pay
+from lamina.judge import GALLERY_SECONDS
 from lamina.learning import Phase
 from lamina.run import Run, optimizers_of
 from lamina.scoring import Part, rows
@@ -88,6 +90,19 @@ def seconds_per_evaluation(run: Run) -> float:
     began = time.perf_counter()
     rows(run.task, run.net, some, run.machine)
     return (time.perf_counter() - began) * len(run.validation) / size
+
+
+def seconds_per_gallery(run: Run) -> float:
+    """What making and drawing the answers on the page may take; labels come at no cost."""
+    began = time.perf_counter()
+    with torch.inference_mode():
+        some = {name: values.to(run.machine.device)
+                for name, values in tensors(run.validation.batch, slice(1)).items()}
+        [answer] = run.task.answer(run.net.eval(), some)
+    if isinstance(answer, Label):
+        return 0.0
+    answer.line()
+    return GALLERY_SECONDS + time.perf_counter() - began
 
 
 class Pace:

@@ -251,7 +251,8 @@ def plan_steps(run: Run, budget: Budget, options: Options, parts: Parts, began: 
     step = measure.choose_machine(run, trial, precision=options.precision == "auto",
                                   threads=options.threads == 0)
     evaluation = measure.seconds_per_evaluation(run)
-    ending = evaluation * 2 * len(parts.test) / len(parts.validation) + WRITING_SECONDS
+    ending = evaluation * 2 * len(parts.test) / len(parts.validation) + WRITING_SECONDS \
+        + measure.seconds_per_gallery(run)
     deadline = began + SLACK * whole - ending
     left = deadline - time.monotonic()
     run.evaluations = max(1, min(run.evaluations, int(0.15 * left / max(evaluation, 1e-9))))
