@@ -183,7 +183,7 @@ def test_a_slower_machine_gets_fewer_steps_and_still_ends_annealed(cpu, monkeypa
     monkeypatch.setattr(lamina.measure.time, "monotonic", lambda: clock[0])
     task = Line(Line.Settings())
     run = run_of(task, cpu, steps=300)
-    run.keep_pace = Pace(run, deadline=30.0)
+    run.keep_pace = Pace(run, end=31.0, step=0.1, ending=0.5)
     last = None
     for point in run.train():
         clock[0] += 0.1 if point.step < 100 else 0.2

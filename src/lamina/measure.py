@@ -108,15 +108,18 @@ def seconds_per_gallery(run: Run) -> float:
 class Pace:
     """Keeps a run inside its minutes: when the machine's speed changes, the plan does.
 
-    deadline: of learning, on the monotonic clock. Called at every log point of the run. The speed
-    is that of the last tenth of the time; a plan that still fits is left as it is.
+    end: of the whole, on the monotonic clock. step, ending: seconds that a step and all that comes
+    after learning were measured to take; where steps become slower, the ending will be too.
+    Called at every log point of the run. The speed is that of the last tenth of the time; a plan
+    that still fits is left as it is.
     """
 
-    def __init__(self, run: Run, deadline: float):
-        self.run, self.deadline = run, deadline
-        self.window = max(1.0, (deadline - time.monotonic()) / 10)  # seconds
-        self.marks = [(run.step, time.monotonic())]  # (step, time)
-        self.revised = time.monotonic()
+    def __init__(self, run: Run, *, end: float, step: float, ending: float):
+        self.run, self.end, self.step, self.ending = run, end, step, ending
+        now = time.monotonic()
+        self.window = max(1.0, (end - ending - now) / 10)  # seconds
+        self.marks = [(run.step, now)]  # (step, time)
+        self.revised = now
 
     def __call__(self) -> None:
         run, now = self.run, time.monotonic()
@@ -124,14 +127,17 @@ class Pace:
         while len(self.marks) > 2 and now - self.marks[1][1] > self.window:
             self.marks.pop(0)
         steps, seconds = run.step - self.marks[0][0], now - self.marks[0][1]
-        left = self.deadline - now
-        pause = self.window / 2 if left > self.window else self.window / 8
-        if steps <= 0 or run.step >= run.plan.total or now - self.revised < pause:
+        if steps <= 0 or run.step >= run.plan.total:
             return
-        needed = (run.plan.total - run.step) * seconds / steps
+        pace = seconds / steps
+        left = self.end - self.ending * max(1.0, pace / self.step) - now
+        pause = self.window / 2 if left > self.window else self.window / 8
+        if now - self.revised < pause:
+            return
+        needed = (run.plan.total - run.step) * pace
         if 0.9 * left - 0.5 <= needed <= 1.03 * left + 0.1:
             return
-        total = run.step + max(1, int(max(left, 0.0) * steps / seconds))
+        total = run.step + max(1, int(max(left, 0.0) / pace))
         if total != run.plan.total and run.step > run.plan.starts[-1]:
             run.plan.revise(run.step, total)
             self.revised = now

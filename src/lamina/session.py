@@ -100,13 +100,13 @@ class Session:
             parts.data.notes.append(note)
             self.say(note)
         self.build(task, parts, net, place, Plan(1), options.evaluations)
-        deadline = plan_steps(self.run, budget, options, parts, self.began)
+        keep_pace = plan_steps(self.run, budget, options, parts, self.began)
         self.settings |= {"steps": str(self.run.plan), "evaluations": self.run.evaluations,
                           "machine": self.run.machine.to_json(), "repeat": self.repeat()}
         storage.write_json(self.folder / "settings.json", self.settings)
         self.run.save()
-        if deadline is not None:
-            self.run.keep_pace = measure.Pace(self.run, deadline)
+        if keep_pace is not None:
+            self.run.keep_pace = keep_pace
 
     def build(self, task: Task, parts: Parts, net: nn.Module, place: device.Machine, plan: Plan,
               evaluations: int) -> None:
@@ -234,8 +234,8 @@ def prepare(task: Task, path: Path | str) -> Parts:
 
 
 def plan_steps(run: Run, budget: Budget, options: Options, parts: Parts, began: float
-               ) -> float | None:
-    """Fix the run's plan; gives the moment by which learning must end, if there is one."""
+               ) -> measure.Pace | None:
+    """Fix the run's plan; gives what keeps it inside its minutes, if it has any."""
     if budget.steps is not None:
         run.plan = Plan(budget.steps)
         return None
@@ -253,11 +253,11 @@ def plan_steps(run: Run, budget: Budget, options: Options, parts: Parts, began: 
     evaluation = measure.seconds_per_evaluation(run)
     ending = evaluation * 2 * len(parts.test) / len(parts.validation) + WRITING_SECONDS \
         + measure.seconds_per_gallery(run)
-    deadline = began + SLACK * whole - ending
-    left = deadline - time.monotonic()
+    end = began + SLACK * whole
+    left = end - ending - time.monotonic()
     run.evaluations = max(1, min(run.evaluations, int(0.15 * left / max(evaluation, 1e-9))))
     run.plan = Plan(max(1, int((left - run.evaluations * evaluation) / step)))
-    return deadline
+    return measure.Pace(run, end=end, step=step, ending=ending)
 
 
 def find_data(kind: type[Task], source: str, *, offline: bool) -> Path | str:
