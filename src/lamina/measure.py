@@ -135,7 +135,8 @@ class Pace:
         if now - self.revised < pause:
             return
         needed = (run.plan.total - run.step) * pace
-        if 0.9 * left - 0.5 <= needed <= 1.03 * left + 0.1:
+        allowed = 0.02 + 0.08 * min(1.0, left / (10 * self.window))  # of `left`; tighter at the end
+        if abs(needed - left) <= allowed * left + 0.2:
             return
         total = run.step + max(1, int(max(left, 0.0) / pace))
         if total != run.plan.total and run.step > run.plan.starts[-1]:

@@ -188,7 +188,7 @@ class ImageTranslation(Task):
             batches, learn = Beside(domains, size, seed=seed), self.learn
         optimizers = {part: (Adam(part.parameters(), self.settings.learning_rate, (0.5, 0.999)),)
                       for part in (net.generators, net.discriminators)}
-        yield Phase("train", batches, lambda batch: learn(net, self.augment(batch)), optimizers,
+        yield Phase("train", batches, lambda batch: learn(net, batch), optimizers,
                     trapezoid(warmup=0.0, decay=0.5))  # constant, then down to 0
 
     def augment(self, batch: Batch) -> Batch:
