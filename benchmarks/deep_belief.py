@@ -1,6 +1,6 @@
 """Deep belief with and without pretraining: the same net, the same budget, several seeds.
 
-    python benchmarks/deep_belief.py [--data mnist] [--seeds 3] [--epochs N | --minutes M]
+    python benchmarks/deep_belief.py [--data mnist] [--seeds 3] [--epochs 40 --precision bfloat16]
 
 Each run has the default settings and, where none is given, the task's own budget; the two kinds
 alternate, so that a change of the machine's speed meets both. The test part is scored once per run.
@@ -26,8 +26,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=float)
     parser.add_argument("--minutes", type=float)
+    parser.add_argument("--precision", choices=("float32", "bfloat16"))
     given = parser.parse_args()
-    budget = {name: value for name in ("epochs", "minutes")
+    budget = {name: value for name in ("epochs", "minutes", "precision")
               if (value := getattr(given, name)) is not None}
     runs = [measured(given.data, seed, pretraining, budget)
             for seed in range(given.seeds) for pretraining in (True, False)]
@@ -40,7 +41,7 @@ def main() -> None:
                          for kind, found in kinds.items()})
 
 
-def measured(data: str, seed: int, pretraining: bool, budget: dict[str, float]) -> dict:
+def measured(data: str, seed: int, pretraining: bool, budget: dict[str, float | str]) -> dict:
     """The test error and the cost of one run."""
     folder = Path(tempfile.mkdtemp())
     began = time.perf_counter()
