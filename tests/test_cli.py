@@ -128,6 +128,8 @@ def test_minutes_are_kept_and_repeat_as_steps(capsys, photos):
     (["train", "image-classification", "photos", "--target", "acuracy=1"], "did you mean"),
     (["train", "image-classification", "photos", "--target", "accuracy"], "METRIC=VALUE"),
     (["train", "image-classification", "photos", "--device", "cuda:77"], "not to be had"),
+    (["train", "control", "CartPole-v1", "--epochs", "3"], "control has no epochs"),
+    (["train", "control", "CartPole-v9"], "did you mean 'CartPole-v1'"),
     (["predict", "runs/none", "x.png"], "no model at runs/none"),
     (["resume", "photos"], "is no run folder"),
     (["report", "nowhere"], "is no run folder"),

@@ -70,6 +70,8 @@ class Model:
             examples = self.task.examples(texts) if len(texts) == len(given) else list(given)
         except ValueError as reason:
             raise UserError(str(reason)) from None
+        if not examples:
+            raise UserError("nothing was given to answer; give one or more inputs")
         for start in range(0, len(examples), self.task.examples_at_once):
             chunk = examples[start : start + self.task.examples_at_once]
             _, batch, damaged = encode_chunk(self.task, chunk)

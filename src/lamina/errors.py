@@ -9,9 +9,10 @@ class UserError(Exception):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """A hint that names the known word closest to `word`, or lists them all."""
+    """A hint that names the known word closest to `word`, or lists them, a dozen at most."""
     known = sorted(known)
     close = get_close_matches(word, known, n=1, cutoff=0.5)
     if close:
         return f"did you mean {close[0]!r}?"
-    return "known: " + ", ".join(known) if known else "none are known"
+    listed = ", ".join(known[:12]) + (" …" if len(known) > 12 else "")
+    return f"known: {listed}" if known else "there are none"

@@ -41,6 +41,15 @@ def lock(folder: Path) -> int:
     return descriptor
 
 
+def abandon(folder: Path) -> None:
+    """Remove the folder of a run that could not begin, unless something was written there."""
+    if [entry.name for entry in folder.iterdir()] == [".lock"]:
+        (folder / ".lock").unlink()
+        folder.rmdir()
+        if folder.parent == Path("runs") and not any(folder.parent.iterdir()):
+            folder.parent.rmdir()
+
+
 def read_settings(folder: Path) -> dict[str, Any]:
     """settings.json of a run folder; UserError if it is none."""
     path = folder / "settings.json"

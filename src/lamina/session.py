@@ -18,7 +18,7 @@ from torch import nn
 from lamina import artifact, device, judge, measure, storage, tasks
 from lamina.budget import Budget, Plan
 from lamina.errors import UserError, nearest
-from lamina.folder import folder_for, lock, read_log, read_settings
+from lamina.folder import abandon, folder_for, lock, read_log, read_settings
 from lamina.learning import Batch
 from lamina.options import Options
 from lamina.report import write as write_report
@@ -87,6 +87,7 @@ class Session:
                 "versions": device.versions()}
             session.plan(task, parts, budget, options, place)
         except BaseException:
+            abandon(session.folder)
             session.close()
             raise
         return session
@@ -267,10 +268,10 @@ def find_data(kind: type[Task], source: str, *, offline: bool) -> Path | str:
     path = Path(source).expanduser()
     if path.exists():
         return path
-    if source in CATALOGUE:
-        return find(source, offline=offline)
     if kind.reads_names:
         return source
+    if source in CATALOGUE:
+        return find(source, offline=offline)
     near = [str(path.parent / entry.name) for entry in path.parent.iterdir()] \
         if path.parent.is_dir() else []
     raise UserError(f"no file, folder or known data set is called {source!r}: "
