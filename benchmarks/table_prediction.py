@@ -24,7 +24,8 @@ from sklearn.ensemble import (
 )
 
 import lamina
-from lamina import columns, datasets
+from lamina import columns, datasets, scoring
+from lamina.metrics.metric import improves
 from lamina.tasks.table_prediction import TablePrediction
 
 FOREST = {"max_features": (0.3, 0.5), "min_samples_leaf": (1, 3)}
@@ -49,10 +50,11 @@ def compare(name: str, seeds: int) -> dict:
     reports = [trained(name, seed) for seed in range(seeds)]
     scores = [report["scores"][0]["value"] for report in reports]
     seconds = [report["cost"]["seconds"] for report in reports]
+    intervals = [[report["scores"][0]["low"], report["scores"][0]["high"]] for report in reports]
     found = {"metric": metric.name, "test": len(data.test),
              "lamina": {"scores": scores, "mean": float(numpy.mean(scores)),
                         "deviation": float(numpy.std(scores, ddof=1)) if seeds > 1 else None,
-                        "seconds": seconds}}
+                        "intervals": intervals, "seconds": seconds}}
     print(f"{name}: {metric.name} {found['lamina']['mean']:.5g}, each of {scores}", flush=True)
     for kind, grid in (("forest", FOREST), ("boosting", BOOSTING)):
         found[kind] = tuned(kind, grid, task, data)
@@ -75,17 +77,19 @@ def tuned(kind: str, grid: dict, task: TablePrediction, data) -> dict:
     """The model of the grid that is best on the validation part, and its score on the test part."""
     parts = {part: arrays(task, getattr(data, part), one_hot=kind == "forest")
              for part in ("train", "validation", "test")}
-    began = time.monotonic()
+    began, metric = time.monotonic(), task.metrics[0]
     best = None
     for values in itertools.product(*grid.values()):
         settings = dict(zip(grid, values, strict=True))
         model = made(kind, bool(task.facts.labels), parts["train"][0].shape[1], task, settings)
         model.fit(*parts["train"])
-        score = scored(model, parts["validation"], task)
-        if best is None or (score > best[0]) == (task.metrics[0].better == "higher"):
+        score = metric.score(rows(model, parts["validation"], task))
+        if improves(metric, score, best[0] if best else None):
             best = score, settings, model
-    return {"score": scored(best[2], parts["test"], task), "validation": best[0],
-            "settings": best[1], "seconds": round(time.monotonic() - began, 1)}
+    found = rows(best[2], parts["test"], task)
+    return {"score": metric.score(found), "interval": scoring.interval(metric, found, seed=0),
+            "validation": best[0], "settings": best[1],
+            "seconds": round(time.monotonic() - began, 1)}
 
 
 def made(kind: str, labels: bool, width: int, task: TablePrediction, settings: dict):
@@ -113,13 +117,13 @@ def arrays(task: TablePrediction, examples, *, one_hot: bool) -> tuple[numpy.nda
     return inputs, batch["target"].numpy()
 
 
-def scored(model, part: tuple[numpy.ndarray, ...], task: TablePrediction) -> float:
-    """Accuracy, or the root of the mean squared error in the target's own unit."""
+def rows(model, part: tuple[numpy.ndarray, ...], task: TablePrediction) -> numpy.ndarray:
+    """What each example contributes to accuracy, or to the squared error in the target's unit."""
     inputs, target = part
     answers = model.predict(inputs)
     if task.facts.labels:
-        return float((answers == target).mean())
-    return float(numpy.sqrt(((answers - target) ** 2).mean()) * task.facts.deviation)
+        return (answers == target)[:, None].astype(float)
+    return ((answers - target) * task.facts.deviation)[:, None] ** 2
 
 
 if __name__ == "__main__":
