@@ -71,8 +71,8 @@ def mean_and_covariance(rows: numpy.ndarray) -> tuple[list[float], list[float]]:
 
 
 PIXEL_ERROR = Metric("pixel_error", "lower", "mean absolute difference to the true picture",
-                     lambda made, true: (absolute_error(made, true),), unit="levels of 255")
+                     lambda made, true: (absolute_error(made, true),), unit="of 255")
 PSNR = Metric("psnr", "higher", "peak signal-to-noise ratio to the true picture",
               lambda made, true: (signal_to_noise(made, true),), unit="dB")
 CYCLE_ERROR = Metric("cycle_error", "lower", "mean absolute difference after there and back",
-                     lambda back, given: (absolute_error(back, given),), unit="levels of 255")
+                     lambda back, given: (absolute_error(back, given),), unit="of 255")

@@ -1,4 +1,4 @@
-"""Control: an agent that learns to act in an environment from rewards alone, by deep Q-learning.
+"""environment -> actions: an agent that learns from rewards alone, by deep Q-learning.
 
 The net learns the return to expect from each action (Mnih et al. 2015), from transitions that it
 draws again and again out of a memory of what it did. Double (van Hasselt et al. 2016) and duelling

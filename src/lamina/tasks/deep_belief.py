@@ -1,4 +1,4 @@
-"""Deep belief: an image to a label, by a net that first learns what images look like.
+"""image -> features, label: a net that first learns, without labels, what images look like.
 
 Restricted Boltzmann machines are stacked and trained layer by layer without labels; then the whole
 net is fine-tuned to name the class (Hinton, Osindero and Teh 2006; Hinton and Salakhutdinov 2006).

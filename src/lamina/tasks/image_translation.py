@@ -1,4 +1,4 @@
-"""Image translation: pictures of one kind into pictures of another, from pairs or without any.
+"""image -> image: pictures of one kind into pictures of another, from pairs or without any.
 
 CycleGAN learns from two folders of pictures that show different things (Zhu et al. 2017); pix2pix
 from pairs that show the same thing twice (Isola et al. 2017).

@@ -1,4 +1,4 @@
-"""Table prediction: the row of a table to a label or a number.
+"""row -> label or number: tables with numbers, categories, dates and gaps.
 
 The target column decides which: text or a few different whole numbers are labels, other numbers
 are predicted as such.
