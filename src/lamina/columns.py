@@ -11,6 +11,7 @@ from typing import Literal
 import numpy
 import torch
 
+from lamina.errors import UserError
 from lamina.learning import Batch
 from lamina.media import table
 from lamina.settings import Checked
@@ -43,6 +44,14 @@ class Column(Checked):
     form: str = ""
     features: tuple[Feature, ...] = ()
     categories: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        super().__post_init__()
+        known = table.calendar(numpy.zeros(1)) if self.form else {"value"}
+        for feature in self.features:  # facts may come out of anybody's model file
+            if feature.part not in known or not feature.knots:
+                raise UserError(f"column {self.name!r}: {feature.part!r} is no part of a "
+                                f"{self.kind}, or it has no knots")
 
     @property
     def numbers(self) -> int:

@@ -351,3 +351,14 @@ def test_baselines_are_the_constant_and_the_nearest_rows(tmp_path):
     center = numpy.mean([e.target for e in data.train])
     assert scores["mean"]["rmse"][:, 0].mean() == pytest.approx(((targets - center) ** 2).mean())
     assert set(scores) == {"mean", "median", "mean of 10 nearest rows"}
+
+
+def test_a_forged_part_of_a_column_is_refused():
+    from lamina.columns import Column
+
+    good = {"part": "value", "median": 0.0, "knots": [0.0, 1.0]}
+    Column.make({"name": "x", "kind": "number", "absent": False, "features": [good]})
+    for forged in ({"part": "century"}, {"part": "year"}, {"knots": []}):
+        with pytest.raises(UserError, match="column 'x'"):
+            Column.make({"name": "x", "kind": "number", "absent": False,
+                         "features": [good | forged]})
