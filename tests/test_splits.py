@@ -6,8 +6,7 @@ import pytest
 
 from lamina.errors import UserError
 from lamina.media.manifest import Item
-from lamina.splits import LARGEST_PART, divide, of_time
-from lamina.task import Example
+from lamina.splits import LARGEST_PART, divide
 
 
 def inputs(part):
@@ -66,10 +65,3 @@ def test_too_few_examples_are_refused():
 def test_a_test_part_alone_is_refused():
     with pytest.raises(UserError, match="no training part"):
         divide([Item(i, "a", split="test") for i in range(10)])
-
-
-def test_series_are_cut_in_order():
-    data = of_time(list(range(100)), Example)
-    assert inputs(data.train) == set(range(85))
-    assert inputs(data.validation) == set(range(85, 90))
-    assert inputs(data.test) == set(range(90, 100))

@@ -84,13 +84,13 @@ def trapezoid(*, warmup: float, decay: float) -> Callable[[float], float]:
     return factor
 
 
-def cosine(*, warmup: float, floor: float = 0.0) -> Callable[[float], float]:
-    """Rises over `warmup`, then half a cosine down to `floor` (Loshchilov and Hutter 2017)."""
+def cosine(*, warmup: float) -> Callable[[float], float]:
+    """Rises over `warmup`, then half a cosine down to 0 (Loshchilov and Hutter 2017)."""
     def factor(progress: float) -> float:
         if progress < warmup:
             return (progress + 1e-3) / (warmup + 1e-3)
         rest = (progress - warmup) / (1 - warmup)
-        return floor + (1 - floor) * (1 + math.cos(math.pi * min(1.0, rest))) / 2
+        return (1 + math.cos(math.pi * min(1.0, rest))) / 2
     return factor
 
 

@@ -143,6 +143,8 @@ class Session:
                 if any((folder / "checkpoints").glob("step-*")):
                     raise UserError(f"no checkpoint of {folder} is usable; train anew")
                 session.say("no checkpoint was written yet; starting at step 0")
+                if options.start_from:
+                    artifact.start_from(task.exported(session.run.net), options.start_from)
         except BaseException:
             session.close()
             raise

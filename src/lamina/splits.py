@@ -6,7 +6,7 @@ patient, a source). What a hash decides does not change when the files are liste
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy
@@ -97,16 +97,3 @@ def content(given: Any) -> str:
 
 def digest(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=16).hexdigest()
-
-
-def of_time(inputs: Sequence[Any], wrap: Callable[[Any], Example], *,
-            validation: float = 0.05, test: float = 0.1) -> Data:
-    """Three parts of an ordered sequence: the last `test` of it, `validation` before, the rest."""
-    count = len(inputs)
-    first, second = round(count * (1 - test - validation)), round(count * (1 - test))
-    parts = inputs[:first], inputs[first:second], inputs[second:]
-    if not all(len(part) for part in parts):
-        raise UserError(f"{count} are too few to cut into three parts in order")
-    return Data(*([wrap(item) for item in part] for part in parts),
-                how=f"in order: the last {test:.0%} for test, {validation:.0%} before it for "
-                    "validation", cut=("validation", "test"))
