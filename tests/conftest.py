@@ -7,7 +7,7 @@ import torch
 
 from lamina import tasks
 from lamina.device import machine
-from lamina.session import Parts, prepare
+from lamina.parts import Parts, prepare
 
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # games are drawn without a screen
 torch.set_num_threads(1)  # tests run side by side

@@ -11,7 +11,8 @@ Nothing heavy is imported until it is used.
 
 __version__ = "0.1.0"
 
-_VERBS = ("tasks", "sample", "data", "train", "resume", "evaluate", "predict", "report", "compare")
+_VERBS = ("tasks", "sample", "data", "check", "train", "resume", "evaluate", "predict", "explain",
+          "attack", "report", "compare")
 __all__ = [*_VERBS, "load", "UserError", "__version__"]
 
 

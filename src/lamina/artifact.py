@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as tensors_to
 from torch import Tensor, nn
 
-from lamina import storage, tasks
+from lamina import calibration, storage, tasks
 from lamina.answers import Answer
 from lamina.device import Machine, machine
 from lamina.errors import UserError, nearest
@@ -83,7 +83,8 @@ class Model:
         """Answers to an encoded batch."""
         batch = {name: values.to(self.machine.device) for name, values in batch.items()}
         with torch.inference_mode(), self.machine.autocast():
-            return self.task.answer(self.net, batch)
+            answers = self.task.answer(self.net, batch)
+        return calibration.apply(answers, self.document.get("calibration"))
 
     def with_settings(self, changes: dict[str, Any]) -> "Model":
         """The same model with other settings of those that may change when it answers."""

@@ -21,10 +21,13 @@ VERBS = {
     "tasks": Verb("", "every kind of problem, with one line on each"),
     "sample": Verb("TASK FOLDER", "write a tiny data set in the format that the task reads"),
     "data": Verb("", "the public data sets that are known by name"),
+    "check": Verb("TASK DATA", "what may be wrong with a data set, before training"),
     "train": Verb("TASK DATA", "train, judge and save a model; --minutes 5 is all it needs"),
     "resume": Verb("RUN", "go on with a run that was interrupted, bit for bit"),
     "evaluate": Verb("MODEL [DATA]", "scores of a model, with their intervals"),
     "predict": Verb("MODEL [INPUT ...]", "answers to files, folders, texts or rows"),
+    "explain": Verb("MODEL [INPUT ...]", "which parts of an input made the answer what it is"),
+    "attack": Verb("MODEL [DATA]", "how far the score falls under attacks and corruptions"),
     "report": Verb("RUN", "the report of a run, as text; the page is report.html beside it"),
     "compare": Verb("RUN RUN ...", "is one run really better than another?"),
 }
@@ -169,6 +172,64 @@ def do_predict(words: list[str]) -> int:
             for piece in answer.pieces():
                 print(piece, end="", flush=True)
             print()
+    return 0
+
+
+def do_check(words: list[str]) -> int:
+    flags: Flags = {"seconds": (float, "time for the dearer searches (default 60)"),
+                    "json": (bool, "print JSON"), "offline": (bool, "never use the network")}
+    (task, data), choices = parse("check", VERBS["check"], words, flags, any_flag=True)
+    as_json = choices.pop("json", False)
+    from lamina import checks, verbs
+    from lamina.report import without_html
+    from lamina.settings import convert
+
+    if "seconds" in choices:
+        choices["seconds"] = convert(choices["seconds"], float, "seconds")
+    found = verbs.check(task, data, **choices)
+    print(json.dumps(without_html(found), indent=2) if as_json else checks.to_text(found))
+    return 0
+
+
+def do_explain(words: list[str]) -> int:
+    flags: Flags = {"method": (str, "auto, or one of those that the kind of input has"),
+                    "label": (str, "the answer to explain; default the one that is given"),
+                    "json": (bool, "print one JSON object per line"),
+                    "save": (Path, "write a page (.html), a picture (.png) or .json")}
+    (model, *inputs), choices = parse("explain", VERBS["explain"], words, flags)
+    as_json, save = choices.pop("json", False), choices.pop("save", None)
+    from lamina import verbs
+
+    for number, explanation in enumerate(verbs.explain(model, inputs, **choices)):
+        if save is not None:
+            path = save if number == 0 else save.with_stem(f"{save.stem}-{number + 1}")
+            explanation.save(path)
+            print(f"wrote {path}", file=sys.stderr)
+        print(json.dumps(explanation.to_json(), ensure_ascii=False) if as_json
+              else explanation.text(), flush=True)
+    return 0
+
+
+def do_attack(words: list[str]) -> int:
+    flags: Flags = {"strengths": (str, "of the gradient attacks, such as 0.02,0.05,0.1"),
+                    "examples": (int, "how many test examples are attacked (default 500)"),
+                    "json": (bool, "print JSON"), "offline": (bool, "never use the network"),
+                    "save": (Path, "write a page (.html) with the pictures")}
+    places, choices = parse("attack", VERBS["attack"], words, flags)
+    as_json, save = choices.pop("json", False), choices.pop("save", None)
+    from lamina import attacks, verbs
+    from lamina.report import without_html
+    from lamina.settings import convert
+
+    if "strengths" in choices:
+        choices["strengths"] = convert(choices["strengths"], tuple[float, ...], "strengths")
+    if "examples" in choices:
+        choices["examples"] = convert(choices["examples"], int, "examples")
+    found = verbs.attack(*places, **choices)
+    if save is not None:
+        attacks.save(found, save)
+        print(f"wrote {save}", file=sys.stderr)
+    print(json.dumps(without_html(found), indent=2) if as_json else attacks.to_text(found))
     return 0
 
 

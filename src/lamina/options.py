@@ -32,6 +32,19 @@ class Options(Checked):
     threads: int = setting(0, "of the CPU; 0: torch's own choice, or half of it where that is "
                               "faster when there are --minutes", low=0, high=4096)
     offline: bool = setting(False, "never use the network")
+    fraction: float = setting(1.0, "of the training part to learn from", low=1e-6, high=1)
+    repeat: int = setting(1, "trainings with different seeds; the report gives the spread",
+                          low=1, high=1000)
+    learning_curve: bool = setting(False, "also train on less data, to tell what more would give")
+    coverage: float = setting(0.9, "chance that a set of labels or an interval holds the truth",
+                              low=0.5, high=0.99)
+    groups: tuple[str, ...] = setting(
+        (), "columns whose groups the report compares, such as sex,race")
+    adversarial: float = setting(0.0, "train against attacks of this strength: the fraction of an "
+                                      "image's range that each pixel may change", low=0, high=1)
+    private_epsilon: float | None = setting(
+        None, "train with differential privacy of at most this epsilon", low=0.01, high=1000)
+    private_delta: float = setting(1e-5, "delta of the differential privacy", low=1e-12, high=0.1)
 
     def budget(self, default: Budget) -> Budget:
         """What ends the run: what was asked for, or the task's default."""

@@ -32,16 +32,19 @@ def write(folder: Path, document: Document, gallery: Sequence[Shown]) -> None:
     document = without_nan(document)
     log = read_log(folder / "log.jsonl")
     page = render({"folder": str(folder), **document}, log, gallery)
-    storage.write(folder / "report.json", (json.dumps(document, indent=2) + "\n").encode())
+    plain = without_html(document)
+    storage.write(folder / "report.json", (json.dumps(plain, indent=2) + "\n").encode())
     storage.write(folder / "report.html", page.encode(errors="replace"))
 
 
 def render(document: Document, log: Sequence[dict], gallery: Sequence[Shown]) -> str:
     """The page of a run."""
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True,
-                                     undefined=jinja2.StrictUndefined)
-    environment.filters.update(count=count, size=size, code=code, moment=moment)
-    template = environment.from_string(Path(__file__).with_name("report.html.jinja").read_text())
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True,
+        lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    environment.filters.update(count=count, size=size, code=code, moment=moment, number=number)
+    environment.globals.update(chart=chart)
+    template = environment.get_template("report.html.jinja")
     order = {False: 0, None: 1, True: 2}
     return template.render(
         document=document, data=document["data"], fields=fields,
@@ -272,6 +275,13 @@ def fields(document: Document, names: Iterable[str] = ()) -> list[tuple[str, Any
         else:
             found.append((".".join(path), value))
     return found
+
+
+def without_html(given: Any) -> Any:
+    """The document without what only the page shows: every entry called html."""
+    if isinstance(given, dict):
+        return {key: without_html(value) for key, value in given.items() if key != "html"}
+    return [without_html(value) for value in given] if isinstance(given, list) else given
 
 
 def without_nan(given: Any) -> Any:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from lamina import checkpoint
+from lamina.adversary import Adversary
 from lamina.budget import Plan
 from lamina.device import Machine
 from lamina.errors import UserError
@@ -58,18 +59,20 @@ class Run:
     micro_batches: parts into which each batch is split, to save memory.
     target: (metric, value) of the validation part that ends the run.
     save_seconds: time between checkpoints.
+    adversary: attacks each batch before it is learnt from.
     """
 
     def __init__(self, task: Task, net: nn.Module, train: Batch, validation: Part | None = None, *,
                  machine: Machine, plan: Plan, folder: Path | None = None, evaluations: int = 10,
                  micro_batches: int = 1, target: tuple[str, float] | None = None,
-                 save_seconds: float = 30.0, say: Callable[[str], None] = print):
+                 save_seconds: float = 30.0, adversary: Adversary | None = None,
+                 say: Callable[[str], None] = print):
         self.task, self.machine, self.plan = task, machine, plan
         self.net = net.to(machine.device)
         if images_last(net):
             net.to(memory_format=torch.channels_last)
         self.validation, self.folder, self.say = validation, folder, say
-        self.save_seconds = save_seconds
+        self.save_seconds, self.adversary = save_seconds, adversary
         self.evaluations, self.micro_batches, self.target = evaluations, micro_batches, target
         train = {name: values.to(machine.device) for name, values in train.items()}
         seed_all(task.settings.seed, "phases")
@@ -120,6 +123,8 @@ class Run:
         """One step: every update that the task yields, in order."""
         seed_all(self.task.settings.seed, "step", self.step)
         batch = self.task.augment(next(phase.batches))
+        if self.adversary is not None:
+            batch = self.adversary(self.task, self.net, batch)
         self.net.train()
         self.set_rates(phase)
         pieces = split(batch, self.micro_batches)

@@ -3,50 +3,32 @@
     runs/<name>/settings.json, log.jsonl, checkpoints/, model.safetensors, report.json, report.html
 """
 
-import hashlib
 import os
 import shlex
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from lamina import artifact, device, judge, measure, storage, tasks
+from lamina import artifact, device, insight, judge, measure, storage, tasks
+from lamina.adversary import Adversary
 from lamina.budget import Budget, Plan
+from lamina.case import Case
 from lamina.errors import UserError, nearest
+from lamina.findings import ordered
 from lamina.folder import abandon, folder_for, lock, read_log, read_settings
-from lamina.learning import Batch
 from lamina.options import Options
+from lamina.parts import Parts, prepare
 from lamina.report import write as write_report
 from lamina.run import Point, Run
-from lamina.scoring import Part, check_damage, encode
 from lamina.settings import as_flags
-from lamina.task import Data, Task
+from lamina.task import Task
 
 SLACK = 0.97  # of the minutes are planned for; the rest is for what a noisy machine adds
 WRITING_SECONDS = 1.5  # of the report, the model file and the end of the process
-
-
-@dataclass
-class Parts:
-    """The parts of a data set, read and encoded."""
-
-    data: Data
-    train: Batch
-    validation: Part
-    test: Part
-
-    def summary(self, source: str) -> dict[str, Any]:
-        """What settings.json, the model file and the report say of the data."""
-        return {"source": source, "train": len(next(iter(self.train.values()))),
-                "validation": len(self.validation), "test": len(self.test),
-                "split": self.data.how,
-                "fingerprint": fingerprint(self.train, self.validation.batch, self.test.batch),
-                "notes": self.data.notes, "damaged": self.data.damaged}
 
 
 class Session:
@@ -116,7 +98,8 @@ class Session:
         self.run = Run(task, net, parts.train, parts.validation, machine=place, plan=plan,
                        folder=self.folder, evaluations=evaluations,
                        micro_batches=options.micro_batches, target=options.goal(task.metrics),
-                       save_seconds=options.save_seconds, say=self.say)
+                       save_seconds=options.save_seconds, say=self.say,
+                       adversary=Adversary(options.adversarial) if options.adversarial else None)
 
     @classmethod
     def reopen(cls, folder: Path, *, say: Callable[[str], None]) -> "Session":
@@ -160,7 +143,8 @@ class Session:
                 self.save_model()
             yield point
 
-    def save_model(self, scores: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    def save_model(self, scores: list[dict[str, Any]] | None = None,
+                   calibration: dict[str, Any] | None = None) -> dict[str, Any]:
         """Write the best weights so far as model.safetensors."""
         best = self.run.best
         net = self.run.task.start().to(self.run.machine.device)
@@ -168,7 +152,8 @@ class Session:
         known = {name: self.settings[name] for name in ("versions", "created")}
         data = {name: self.settings["data"][name] for name in ("source", "split", "fingerprint")}
         document = {**known, "data": data, "scores": scores or [],
-                    "validation": best["scores"] if best else {}, "steps": self.run.step}
+                    "validation": best["scores"] if best else {}, "steps": self.run.step,
+                    "calibration": calibration}
         return artifact.save(self.folder / artifact.NAME, self.run.task, net, document)
 
     def conclude(self) -> dict[str, Any]:
@@ -178,18 +163,23 @@ class Session:
         self.settings["repeat"] = self.repeat()
         storage.write_json(self.folder / "settings.json", self.settings)
         net = run.finish()
-        verdict = judge.verdict(run.task, net, self.parts.data, self.parts.test, run.machine)
+        options = Options.make(self.settings["options"])
+        case = Case(run, net, self.parts, options, read_log(self.folder))
+        verdict = judge.verdict(case)
         storage.write(self.folder / judge.ROWS, verdict.rows_bytes())
-        model = self.save_model(verdict.document["scores"])
+        model = self.save_model(verdict.document["scores"], case.calibration)
+        sections, findings = insight.insights(case, insight.allowance(
+            60 * options.minutes if options.minutes else run.seconds))
         document = {
             "task": self.settings["task"], "name": self.folder.name,
             "folder": str(self.folder),
             "command": self.settings["command"], "date": self.settings["created"],
-            "data": self.settings["data"], **verdict.document,
+            "data": self.settings["data"], **verdict.document, **sections,
             "cost": self.cost(net), "settings": self.settings["settings"],
             "steps": self.settings["steps"], "repeat": self.settings["repeat"],
             "versions": self.settings["versions"], "model": model}
-        document["findings"] = judge.findings(document, read_log(self.folder), run)
+        findings += judge.findings(document, case)
+        document["findings"] = [one.to_json(case.data) for one in ordered(findings)]
         write_report(self.folder, document, verdict.gallery)
         return document
 
@@ -207,7 +197,8 @@ class Session:
     def repeat(self) -> str:
         """The command that makes the same weights again."""
         run, options = self.run, Options.make(self.settings["options"])
-        asked = {name: value for name in ("micro_batches", "start_from", "target")
+        asked = {name: value for name in ("micro_batches", "start_from", "target", "fraction",
+                                               "adversarial", "private_epsilon", "private_delta")
                  if (value := getattr(options, name)) != getattr(Options(), name)}
         default = type(run.task.settings)().to_json()
         chosen = {name: value for name, value in self.settings["settings"].items()
@@ -219,21 +210,6 @@ class Session:
     def close(self) -> None:
         """Give the run folder free."""
         os.close(self.lock)
-
-
-def prepare(task: Task, path: Path | str) -> Parts:
-    """Read, study and encode the data set; facts are studied only where there are none yet."""
-    data = task.read(path)
-    count = len(data.train) + len(data.validation) + len(data.test) + len(data.damaged)
-    check_damage(data.damaged, count)
-    if task.facts is None:
-        task.facts = task.study(data.train)
-    train = encode(task, data.train, data.damaged, name="training")
-    validation = encode(task, data.validation, data.damaged, name="validation")
-    test = encode(task, data.test, data.damaged, name="test")
-    check_damage(data.damaged, count)
-    data.train = train.examples
-    return Parts(data, train.batch, validation, test)
 
 
 def plan_steps(run: Run, budget: Budget, options: Options, parts: Parts, began: float
@@ -255,7 +231,7 @@ def plan_steps(run: Run, budget: Budget, options: Options, parts: Parts, began: 
                                   threads=options.threads == 0)
     evaluation = measure.seconds_per_evaluation(run)
     ending = evaluation * 2 * len(parts.test) / len(parts.validation) + WRITING_SECONDS \
-        + measure.seconds_per_gallery(run)
+        + measure.seconds_per_gallery(run) + insight.allowance(whole)
     end = began + SLACK * whole
     left = end - ending - time.monotonic()
     run.evaluations = max(1, min(run.evaluations, int(0.15 * left / max(evaluation, 1e-9))))
@@ -278,13 +254,3 @@ def find_data(kind: type[Task], source: str, *, offline: bool) -> Path | str:
         if path.parent.is_dir() else []
     raise UserError(f"no file, folder or known data set is called {source!r}: "
                     + nearest(source, [*near, *CATALOGUE]))
-
-
-def fingerprint(*batches: Batch) -> str:
-    """SHA-256 of encoded data: two data sets that learn alike have the same."""
-    digest = hashlib.sha256()
-    for batch in batches:
-        for name, values in sorted(batch.items()):
-            digest.update(repr((name, str(values.dtype), tuple(values.shape))).encode())
-            digest.update(values.contiguous().reshape(-1).view(dtype=values.dtype).numpy().data)
-    return digest.hexdigest()

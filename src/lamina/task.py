@@ -18,6 +18,7 @@ from lamina.budget import Budget, trapezoid
 from lamina.keys import seed_all
 from lamina.learning import Batch, Phase, Update
 from lamina.metrics.metric import Metric
+from lamina.probe import Probe
 from lamina.settings import Checked, Settings
 from lamina.source import Batches
 
@@ -141,6 +142,10 @@ class Task(ABC):
     def baselines(self, train: Sequence[Example],
                   test: Sequence[Example]) -> dict[str, dict[str, numpy.ndarray]]:
         """Rows of answers that need no learning, by the baseline's name; at least one."""
+
+    def probe(self, net: nn.Module, batch: Batch) -> Probe:
+        """The net as a function of what an encoded batch is made of; explains and attacks."""
+        raise NotImplementedError(f"{type(self).__name__} cannot be looked into")
 
     def exported(self, net: nn.Module) -> nn.Module:
         """The part of the net that answers need; what a model file holds."""

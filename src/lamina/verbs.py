@@ -148,6 +148,50 @@ def predict(model: str | Path, inputs: Sequence[str] = (), **changes: Any) -> It
     return loaded.with_settings(changes).predict(list(inputs))
 
 
+def check(task: str, data: str | Path, *, offline: bool = False, seconds: float = 60.0,
+          **choices: Any) -> list[dict[str, Any]]:
+    """What may be wrong with a data set, most urgent first, before anything is trained.
+
+    seconds: for the dearer searches, which look at samples where the data are large.
+    choices: the task's settings. UserError: the data cannot be used.
+    """
+    from lamina import checks
+    from lamina.findings import ordered
+    from lamina.parts import prepare
+    from lamina.session import find_data
+
+    kind = registry.find(task)
+    made = kind(kind.Settings.make(choices, what=f"setting of {task}"))
+    parts = prepare(made, find_data(kind, str(data), offline=offline))
+    return [one.to_json(parts.data) for one in ordered(checks.findings(made, parts, seconds))]
+
+
+def explain(model: str | Path, inputs: Sequence[str], *, method: str = "auto",
+            label: str | None = None) -> Iterator[Any]:
+    """Which parts of each input made its answer: an Explanation for each.
+
+    method: auto or one of those that the kind of input has.
+    label: the answer to explain; default the one that is given.
+    """
+    from lamina import artifact, explanations
+
+    return explanations.explain(artifact.load(model), list(inputs), method=method, label=label)
+
+
+def attack(model: str | Path, data: str | Path | None = None, *, offline: bool = False,
+           strengths: tuple[float, ...] = (), examples: int = 500) -> dict[str, Any]:
+    """How far a model's score falls under attacks and corruptions of growing strength.
+
+    data: default the data set the model was trained on; its test part is used.
+    strengths: of the gradient attacks; default some that fit the kind of input.
+    examples: how many of the test part are attacked.
+    """
+    from lamina import artifact, attacks
+
+    return attacks.attack(artifact.load(model), data, offline=offline, strengths=strengths,
+                          examples=examples)
+
+
 def report(run: str | Path) -> dict[str, Any]:
     """The report of a finished run, as report.json holds it."""
     import json

@@ -8,8 +8,8 @@ from torch import nn
 from lamina.budget import Plan
 from lamina.errors import UserError
 from lamina.media import image
+from lamina.parts import prepare
 from lamina.run import Run
-from lamina.session import prepare
 from lamina.source import Beside
 from lamina.task import Example
 from lamina.tasks.image_translation import ImageTranslation, drawn_digit

@@ -25,6 +25,7 @@ from lamina.media import image, labelled
 from lamina.metrics.metric import ACCURACY
 from lamina.nets.image import TutorialCNN, image_mlp
 from lamina.nets.resnet import ResNet
+from lamina.probe import Probe
 from lamina.settings import Settings as BaseSettings
 from lamina.settings import setting
 from lamina.source import Batches
@@ -188,6 +189,12 @@ class ImageClassification(Task):
                   test: Sequence[Example]) -> dict[str, dict[str, numpy.ndarray]]:
         common = Counter(example.target for example in train).most_common(1)[0][0]
         return {"majority class": self.rows([Label(common, {common: 1.0})] * len(test), test)}
+
+    def probe(self, net: nn.Module, batch: Batch) -> Probe:
+        pixels = batch["image"].float()
+        neutral = torch.tensor(self.facts.mean, device=pixels.device).view(1, -1, 1, 1) * 255
+        return Probe("image", pixels, net, neutral.expand_as(pixels), tuple(self.facts.labels),
+                     batch.get("label"), low=0.0, high=255.0)
 
     @classmethod
     def sample(cls, folder: Path) -> Path:

@@ -1,0 +1,1 @@
+"""Attacks on a model: how little must an input change to change the answer?"""

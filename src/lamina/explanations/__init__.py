@@ -1,0 +1,1 @@
+"""Explanations: which parts of an input made the answer what it is."""

@@ -1,0 +1,46 @@
+"""What the report says beyond scores: each part is measured within its share of a time allowance.
+
+A part is a function of (case, seconds) that gives what report.json holds under the part's name,
+or None where it does not apply, and its findings. The dearer ones sample, and say so.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from lamina import calibration, checks, fairness, health, membership
+from lamina.attacks import robustness
+from lamina.case import Case
+from lamina.explanations import gallery
+from lamina.findings import Finding
+
+Insight = tuple[dict[str, Any] | None, list[Finding]]
+
+# name in report.json, its share of what is left of the allowance, what measures it
+PARTS: tuple[tuple[str, float, Callable[[Case, float], Insight]], ...] = (
+    ("calibration", 0.2, calibration.measure),
+    ("fairness", 0.2, fairness.measure),
+    ("health", 0.25, health.measure),
+    ("membership", 0.2, membership.measure),
+    ("explanations", 0.35, gallery.measure),
+    ("data_check", 0.6, checks.measure),
+    ("robustness", 1.0, robustness.measure),
+)
+
+
+def allowance(seconds: float) -> float:
+    """Seconds for all parts of a run that takes so many: a sixteenth, at least 1.5, at most 60."""
+    return min(60.0, max(1.5, seconds / 16))
+
+
+def insights(case: Case, seconds: float) -> tuple[dict[str, Any], list[Finding]]:
+    """Every part that applies, by name, and all findings."""
+    end = time.monotonic() + seconds
+    sections: dict[str, Any] = {}
+    findings: list[Finding] = []
+    for name, share, measure in PARTS:
+        section, found = measure(case, max(0.0, share * (end - time.monotonic())))
+        if section is not None:
+            sections[name] = section
+        findings += found
+    return sections, findings

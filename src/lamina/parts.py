@@ -1,0 +1,58 @@
+"""The parts of a data set, read, studied and encoded."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lamina.learning import Batch
+from lamina.scoring import Part, check_damage, encode
+from lamina.task import Data, Task
+
+
+@dataclass
+class Parts:
+    """The parts of a data set, read and encoded."""
+
+    data: Data
+    train: Batch
+    validation: Part
+    test: Part
+
+    @property
+    def training(self) -> Part:
+        """The training part with its examples."""
+        return Part(self.data.train, self.train)
+
+    def summary(self, source: str) -> dict[str, Any]:
+        """What settings.json, the model file and the report say of the data."""
+        return {"source": source, "train": len(next(iter(self.train.values()))),
+                "validation": len(self.validation), "test": len(self.test),
+                "split": self.data.how,
+                "fingerprint": fingerprint(self.train, self.validation.batch, self.test.batch),
+                "notes": self.data.notes, "damaged": self.data.damaged}
+
+
+def prepare(task: Task, path: Path | str) -> Parts:
+    """Read, study and encode the data set; facts are studied only where there are none yet."""
+    data = task.read(path)
+    count = len(data.train) + len(data.validation) + len(data.test) + len(data.damaged)
+    check_damage(data.damaged, count)
+    if task.facts is None:
+        task.facts = task.study(data.train)
+    train = encode(task, data.train, data.damaged, name="training")
+    validation = encode(task, data.validation, data.damaged, name="validation")
+    test = encode(task, data.test, data.damaged, name="test")
+    check_damage(data.damaged, count)
+    data.train, data.validation, data.test = train.examples, validation.examples, test.examples
+    return Parts(data, train.batch, validation, test)
+
+
+def fingerprint(*batches: Batch) -> str:
+    """SHA-256 of encoded data: two data sets that learn alike have the same."""
+    digest = hashlib.sha256()
+    for batch in batches:
+        for name, values in sorted(batch.items()):
+            digest.update(repr((name, str(values.dtype), tuple(values.shape))).encode())
+            digest.update(values.contiguous().reshape(-1).view(dtype=values.dtype).numpy().data)
+    return digest.hexdigest()
