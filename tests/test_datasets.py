@@ -532,6 +532,15 @@ def test_housing_target_becomes_the_last_column(tmp_path):
     assert made == b"a,b,median_house_value\n1,NEAR BAY,2.0\n3,,4\n"
 
 
+def test_compas_keeps_what_was_known_at_the_score(tmp_path):
+    raw = put(tmp_path, "compas.csv", b"name,is_recid,decile_score,decile_score,two_year_recid\n"
+                                      b"a person,1,3,3,1\n")
+    made = prepare.compas_table(raw.read_text(), ("decile_score", "two_year_recid"))
+    assert made == b"decile_score,two_year_recid\n3,1\n"
+    assert not {"name", "is_recid", "r_offense_date"} & set(prepare.COMPAS_COLUMNS)
+    assert prepare.COMPAS_COLUMNS[-1] == "two_year_recid" and len(prepare.COMPAS_COLUMNS) == 14
+
+
 def test_wikitext_comes_as_three_files_or_as_a_zip(tmp_path):
     parts = {"train": b" = One = \n", "valid": b" = Two = \n", "test": b" = Three = \n"}
     loose = {f"wiki.{part}.tokens": put(tmp_path, f"wiki.{part}.tokens.gz", gzip.compress(data))

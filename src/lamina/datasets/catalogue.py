@@ -243,6 +243,21 @@ CALIFORNIA_HOUSING = DataSet(
     prepare=prepare.california,
 )
 
+COMPAS = DataSet(
+    name="compas",
+    what="who is arrested again within two years; Florida 2013-14, 13 columns",
+    tasks=("table-prediction",),
+    examples=7_214,
+    licence="none stated; published by ProPublica 2016",
+    page="https://github.com/propublica/compas-analysis",
+    forms=((RawFile(
+        name="compas-scores-two-years.csv", size=2_546_489,
+        contents=("sha256:c451db85908b2f7fef1d83203bedf6b71ecda0d5af468d82ae62178f91d0cc7d",),
+        urls=("https://raw.githubusercontent.com/propublica/compas-analysis/master/"
+              "compas-scores-two-years.csv",)),),),
+    prepare=prepare.compas,
+)
+
 CATALOGUE = {data.name: data for data in (
     DIGITS, MNIST, CIFAR10, CIFAR10_JPEG, FLOWERS, TINY_SHAKESPEARE, WIKITEXT_2, ADULT_INCOME,
-    CALIFORNIA_HOUSING)}
+    CALIFORNIA_HOUSING, COMPAS)}

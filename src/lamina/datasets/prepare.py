@@ -5,7 +5,7 @@ Each function takes the raw files by their names in the catalogue and gives the 
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from lamina.datasets.content import members
@@ -15,6 +15,10 @@ ADULT_COLUMNS = (
     "age", "workclass", "fnlwgt", "education", "education-num", "marital-status", "occupation",
     "relationship", "race", "sex", "capital-gain", "capital-loss", "hours-per-week",
     "native-country", "income")
+COMPAS_COLUMNS = (  # what was known when the score was made, the scores, and the target
+    "sex", "age", "race", "juv_fel_count", "juv_misd_count", "juv_other_count", "priors_count",
+    "c_charge_degree", "c_charge_desc", "decile_score", "score_text", "v_decile_score",
+    "v_score_text", "two_year_recid")
 CIFAR10_CLASSES = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 CIFAR10_RECORD = 1 + 3 * 32 * 32  # bytes: the class, then the red, green and blue planes
@@ -44,6 +48,19 @@ def california(files: Mapping[str, Path]) -> dict[str, bytes]:
     target = header.index("median_house_value")
     return {"housing.csv": table([[*row[:target], *row[target + 1 :], row[target]]
                                   for row in (header, *rows)])}
+
+
+def compas(files: Mapping[str, Path]) -> dict[str, bytes]:
+    """compas.csv: names of people, and what only the two years after the score told, left out."""
+    text = unpacked(File(files["compas-scores-two-years.csv"])).decode()
+    return {"compas.csv": compas_table(text, COMPAS_COLUMNS)}
+
+
+def compas_table(text: str, columns: Sequence[str]) -> bytes:
+    """Those columns as CSV; the published file repeats two of them under the same name."""
+    header, *rows = csv.reader(io.StringIO(text))
+    places = [header.index(name) for name in columns]
+    return table([[row[place] for place in places] for row in (header, *rows)])
 
 
 def table(rows: list) -> bytes:
