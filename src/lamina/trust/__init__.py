@@ -1,0 +1,1 @@
+"""Can the answers be believed: calibration, coverage, fairness, membership."""
