@@ -14,8 +14,10 @@ import pytest
 from browser import browser
 
 import lamina.report as report
-from lamina import answers, chart
+from lamina import answers
+from lamina.gallery import drawn
 from lamina.media.files import File
+from lamina.report import chart
 from lamina.task import Example
 
 HOSTILE = '<script>alert("1")</script>'
@@ -41,6 +43,10 @@ def document(task: str, name: str, scores: list, baselines: dict, **changed) -> 
         "findings": [],
         "cost": {"seconds": 57.9, "steps": 2345, "epochs": 5.46, "examples_per_second": 6120.4,
                  "parameters": 421642, "peak_memory_bytes": 913_400_000, "device": "cpu",
+                 "reading_seconds": 2.1, "learning_seconds": 44.0, "evaluating_seconds": 3.2,
+                 "report_seconds": 6.4, "training_flops": 3.1e12, "answer_flops": 2.4e6,
+                 "energy_joules": 1130.0,
+                 "energy_how": "estimate: 113 seconds of processor cores in use at 10 watts each",
                  "precision": "bfloat16", "threads": 2},
         "settings": {"net": "cnn", "batch_size": 128, "learning_rate": 0.003, "seed": 0,
                      "augment": True, "widths": [32, 64], "budget": {"minutes": 1}},
@@ -162,13 +168,19 @@ def regression() -> tuple[dict, list, list]:
 
 def hostile() -> tuple[dict, list, list]:
     """Everything that a user names is markup, very long, or both."""
-    labels = [HOSTILE, "a" * 90, "</style><img src=x onerror=alert(1)>", '" onload="x', "e\u202ef"]
+    labels = [HOSTILE, "a" * 10_000, "</style><img src=x onerror=alert(1)>", '" onload="x',
+              "e\u202ef", "\N{PILE OF POO}" * 50,
+              "\u0645\u0631\u062d\u0628\u0627 \u05e9\u05dc\u05d5\u05dd"]
     made = document(
         "image-classification", HOSTILE,
         [score(HOSTILE, 0.5, 0.4, 0.6, 40, unit="<b>", help=HOSTILE)],
         {HOSTILE: (0.45, 0.38, 0.52)}, command=f"lamina train {HOSTILE}",
-        confusion={"labels": labels, "counts": numpy.eye(5, dtype=int) * 8 + 1},
-        findings=[{"level": '"><script>', "what": HOSTILE, "evidence": HOSTILE, "do": HOSTILE}],
+        confusion={"labels": labels, "counts": numpy.eye(7, dtype=int) * 8 + 1},
+        findings=[{"level": '"><script>', "what": HOSTILE, "evidence": HOSTILE, "do": HOSTILE,
+                   "examples": [{"part": HOSTILE, "index": 3, "name": HOSTILE, "note": "n" * 9000,
+                                 "html": drawn(HOSTILE, HOSTILE)}]}],
+        facts={"labels": labels, "columns": [{"name": HOSTILE, "kind": "k" * 9000}],
+               "useless": [HOSTILE], "environment": HOSTILE},
         settings={HOSTILE: HOSTILE, "nested": {HOSTILE: [HOSTILE]}}, versions={"x": HOSTILE})
     made["data"].update(split=HOSTILE, source=HOSTILE, damaged=[HOSTILE, "\udcff.png: no"],
                         notes=[HOSTILE])
@@ -227,13 +239,14 @@ def test_page_is_well_formed_and_asks_for_nothing(make, tmp_path):
     page = Page(text)
     names = [name for name, _ in page.tags]
     assert "script" not in names and "iframe" not in names
+    ids = [a["id"] for _, a in page.tags if "id" in a]
     for name, attributes in page.tags:
         for key in ("src", "href"):
-            assert attributes.get(key, "data:").startswith("data:")
+            address = attributes.get(key, "data:")
+            assert address.startswith("data:") or (name == "a" and address[1:] in ids)
         assert not any(key.startswith("on") for key in attributes)
     policy = next(a["content"] for n, a in page.tags if "http-equiv" in a)
     assert policy.startswith("default-src 'none'; img-src data:; style-src 'unsafe-inline'")
-    ids = [a["id"] for _, a in page.tags if "id" in a]
     assert len(ids) == len(set(ids))
 
 
@@ -271,7 +284,8 @@ def test_report_json_is_the_document_and_holds_no_nan(tmp_path):
     found = json.loads((tmp_path / "report.json").read_text(), parse_constant=pytest.fail)
     assert found["scores"][1]["value"] is None and found["cost"]["seconds"] == 57.5
     assert found["scores"][0] == made["scores"][0] and list(found) == list(made)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "report.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "report.html", "report.json", "report.md"]
 
 
 def test_a_run_with_almost_nothing_measured_still_has_a_report(tmp_path):
@@ -376,7 +390,7 @@ def chromium():
 @pytest.mark.parametrize("make", RUNS)
 def test_page_in_a_browser(make, chromium, tmp_path):
     address = (written(make, tmp_path) / "report.html").as_uri()
-    for width in (1280, 360):
+    for width in (1280, 390, 320):
         for scheme in ("light", "dark"):
             chromium.open(address, width=width, scheme=scheme)
             chromium.run("document.querySelectorAll('details').forEach(d => d.open = true)")

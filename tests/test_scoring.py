@@ -53,9 +53,9 @@ def test_paired_difference_sees_what_separate_intervals_hide():
     first = (random.random((2000, 1)) < 0.8).astype(float)
     second = first.copy()
     second[numpy.flatnonzero(first[:, 0] == 0)[:40]] = 1.0
-    value, low, high = scoring.paired(ACCURACY, first, second, seed=0)
-    assert value == pytest.approx(0.02)
-    assert 0 < low < value < high
+    found = scoring.paired(ACCURACY, first, second, seed=0)
+    assert found.value == pytest.approx(0.02)
+    assert 0 < found.low < found.value < found.high
 
 
 def test_nan_never_improves():

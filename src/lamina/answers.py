@@ -48,10 +48,16 @@ class Answer(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Label(Answer):
-    """A class with the probability of each class."""
+    """A class with the probability of each class.
+
+    likely: the classes that fit well enough, likeliest first, perhaps none: together they hold the
+        truth with the chance `coverage`. None where no coverage is known.
+    """
 
     label: str
     probabilities: dict[str, float]
+    likely: tuple[str, ...] | None = None
+    coverage: float | None = None
     kind: ClassVar[str] = "label"
 
     @property
@@ -59,11 +65,21 @@ class Label(Answer):
         return self.probabilities[self.label]
 
     def line(self) -> str:
-        return f"{self.label}  {self.probability:.1%}"
+        return f"{self.label}  {self.probability:.1%}" + self.range_line()
+
+    def range_line(self) -> str:
+        """The likely classes, for a terminal."""
+        if self.likely is None:
+            return ""
+        more = f" and {len(self.likely) - 5} more" if len(self.likely) > 5 else ""
+        named = ", ".join(self.likely[:5]) + more or "none fits well enough"
+        return f"  ({100 * self.coverage:.4g}% set: {named})"
 
     def to_json(self) -> dict[str, Any]:
+        known = {} if self.likely is None else {"set": list(self.likely),
+                                                "coverage": self.coverage}
         return {"kind": self.kind, "label": self.label, "probability": self.probability,
-                "probabilities": self.probabilities}
+                "probabilities": self.probabilities, **known}
 
     def html(self) -> str:
         return f"<b>{html.escape(self.label)}</b> <small>{self.probability:.1%}</small>"
@@ -71,20 +87,40 @@ class Label(Answer):
 
 @dataclass(frozen=True, slots=True)
 class Number(Answer):
-    """A quantity."""
+    """A quantity.
+
+    low, high: between which the truth lies with the chance `coverage`; None where that is unknown.
+    """
 
     value: float
     unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    coverage: float | None = None
     kind: ClassVar[str] = "number"
 
     def line(self) -> str:
+        return self.quantity() + self.range_line()
+
+    def quantity(self) -> str:
+        """The value with its unit."""
         return f"{self.value:,.6g} {self.unit}".rstrip()
 
+    def range_line(self) -> str:
+        """The interval, for a terminal."""
+        if self.low is None or self.high is None:
+            return ""
+        return f"  ({100 * self.coverage:.4g}%: {self.low:,.6g} to {self.high:,.6g})"
+
     def to_json(self) -> dict[str, Any]:
-        return {"kind": self.kind, "value": self.value, "unit": self.unit}
+        known = {} if self.low is None else {"low": self.low, "high": self.high,
+                                             "coverage": self.coverage}
+        return {"kind": self.kind, "value": self.value, "unit": self.unit, **known}
 
     def html(self) -> str:
-        return f"<b>{html.escape(self.line())}</b>"
+        between = "" if self.low is None or self.high is None else \
+            f" <small>{self.low:,.4g} to {self.high:,.4g}</small>"
+        return f"<b>{html.escape(self.quantity())}</b>{between}"
 
 
 class Text(Answer):

@@ -17,12 +17,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as tensors_to
 from torch import Tensor, nn
 
-from lamina import calibration, storage, tasks
+from lamina import storage, tasks
 from lamina.answers import Answer
 from lamina.device import Machine, machine
 from lamina.errors import UserError, nearest
 from lamina.scoring import encode_chunk
 from lamina.task import Example, Task
+from lamina.trust import calibration
 
 FORMAT = 1
 NAME = "model.safetensors"
@@ -59,12 +60,20 @@ class Model:
     def __init__(self, task: Task, net: nn.Module, document: dict[str, Any], place: Machine):
         self.task, self.document, self.machine = task, document, place
         self.net = net.to(place.device).eval()
+        self.calibration = calibration.read(document)
 
     def predict(self, given: Sequence[str | Example]) -> Iterator[Answer]:
         """Answers to paths, texts, rows (as the task reads them) or Examples, in order.
 
         UserError names an input that cannot be read.
         """
+        examples = self.examples(given)
+        for start in range(0, len(examples), self.task.examples_at_once):
+            yield from self.answer(self.encoded(
+                examples[start : start + self.task.examples_at_once]))
+
+    def examples(self, given: Sequence[str | Example]) -> list[Example]:
+        """What was given, as the task reads it; UserError where it cannot be read."""
         texts = [item for item in given if not isinstance(item, Example)]
         try:
             examples = self.task.examples(texts) if len(texts) == len(given) else list(given)
@@ -72,19 +81,21 @@ class Model:
             raise UserError(str(reason)) from None
         if not examples:
             raise UserError("nothing was given to answer; give one or more inputs")
-        for start in range(0, len(examples), self.task.examples_at_once):
-            chunk = examples[start : start + self.task.examples_at_once]
-            _, batch, damaged = encode_chunk(self.task, chunk)
-            if damaged:
-                raise UserError(damaged[0])
-            yield from self.answer(batch)
+        return examples
+
+    def encoded(self, examples: Sequence[Example]) -> dict[str, Tensor]:
+        """Their tensors, on the model's device; UserError names one that cannot be read."""
+        _, batch, damaged = encode_chunk(self.task, examples)
+        if damaged:
+            raise UserError(damaged[0])
+        return {name: values.to(self.machine.device) for name, values in batch.items()}
 
     def answer(self, batch: dict[str, Tensor]) -> list[Answer]:
         """Answers to an encoded batch."""
         batch = {name: values.to(self.machine.device) for name, values in batch.items()}
         with torch.inference_mode(), self.machine.autocast():
             answers = self.task.answer(self.net, batch)
-        return calibration.apply(answers, self.document.get("calibration"))
+        return calibration.apply(answers, self.calibration)
 
     def with_settings(self, changes: dict[str, Any]) -> "Model":
         """The same model with other settings of those that may change when it answers."""
@@ -96,6 +107,13 @@ class Model:
                                 f"{nearest(name, allowed)}")
         task = type(self.task)(replace(self.task.settings, **changes), self.task.facts)
         return Model(task, self.net, self.document, self.machine)
+
+    def with_coverage(self, coverage: float) -> "Model":
+        """The same model with sets and intervals of another coverage, one that its file keeps."""
+        if self.calibration is None:
+            raise UserError("coverage: this model's answers have no sets and no intervals")
+        document = self.document | {"calibration": self.calibration.at(coverage).to_json()}
+        return Model(self.task, self.net, document, self.machine)
 
 
 def load(path: Path | str, *, device: str = "auto", threads: int = 0) -> Model:
@@ -167,6 +185,7 @@ def task_of(path: Path, document: dict[str, Any]) -> Task:
     if not isinstance(document.get("task"), str):
         raise UserError(f"{path}: its document names no task")
     try:
+        calibration.read(document)
         kind = tasks.find(document["task"])
         return kind(kind.Settings.make(document["settings"]),
                     kind.Facts.make(document["facts"], what="fact"))

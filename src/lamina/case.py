@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from lamina import calibration, scoring
+from lamina import scoring
 from lamina.answers import Answer, Label, Number
 from lamina.device import Machine
 from lamina.options import Options
@@ -15,6 +15,7 @@ from lamina.parts import Parts
 from lamina.run import Run
 from lamina.scoring import Part
 from lamina.task import Data, Task, tensors
+from lamina.trust import calibration
 
 
 @dataclass

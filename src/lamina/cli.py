@@ -43,8 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"lamina: {mistake}", file=sys.stderr)
         return 2
     except interrupt.Stopped as stopped:
-        print("stopped before learning began; nothing was saved" if stopped.folder is None else
-              f"stopped and saved; go on with: lamina resume {stopped.folder}", file=sys.stderr)
+        go_on = stopped.command or (stopped.folder and f"lamina resume {stopped.folder}")
+        print("stopped before learning began; nothing was saved" if go_on is None else
+              f"stopped and saved; go on with: {go_on}", file=sys.stderr)
         return 128 + stopped.number
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -141,12 +142,16 @@ def summary(trained) -> int:
 
 def do_evaluate(words: list[str]) -> int:
     flags: Flags = {"part": (str, "train, validation, test or all"),
+                    "groups": (str, "columns whose groups get scores of their own: sex,race"),
                     "json": (bool, "print JSON"), "offline": (bool, "never use the network")}
     places, choices = parse("evaluate", VERBS["evaluate"], words, flags)
     from lamina import verbs
     from lamina.report import score_lines
+    from lamina.settings import convert
 
     as_json = choices.pop("json", False)
+    if "groups" in choices:
+        choices["groups"] = convert(choices["groups"], tuple[str, ...], "groups")
     scores = verbs.evaluate(*places, **choices)
     print(json.dumps(scores, indent=2) if as_json else score_lines(scores))
     return 0
@@ -155,13 +160,17 @@ def do_evaluate(words: list[str]) -> int:
 def do_predict(words: list[str]) -> int:
     flags: Flags = {"json": (bool, "print one JSON object per line"),
                     "save": (Path, "write the answer to this file (.png, .gif, .txt, .json …); "
-                                   "several answers get numbers")}
+                                   "several answers get numbers"),
+                    "coverage": (float, "chance that the set of labels or the interval holds the "
+                                        "truth, such as 0.8")}
     (model, *inputs), choices = parse("predict", VERBS["predict"], words, flags, any_flag=True)
     as_json, save = choices.pop("json", False), choices.pop("save", None)
-    from lamina import artifact
+    from lamina import verbs
+    from lamina.settings import convert
 
-    loaded = artifact.load(model).with_settings(choices)
-    for number, answer in enumerate(loaded.predict(inputs)):
+    if "coverage" in choices:
+        choices["coverage"] = convert(choices["coverage"], float, "coverage")
+    for number, answer in enumerate(verbs.predict(model, inputs, **choices)):
         if save is not None:
             path = save if number == 0 else save.with_stem(f"{save.stem}-{number + 1}")
             answer.save(path)
@@ -176,10 +185,11 @@ def do_predict(words: list[str]) -> int:
 
 
 def do_check(words: list[str]) -> int:
-    flags: Flags = {"seconds": (float, "time for the dearer searches (default 60)"),
-                    "json": (bool, "print JSON"), "offline": (bool, "never use the network")}
+    flags: Flags = {"seconds": (float, "time for the checks, after reading (default 60)"),
+                    "json": (bool, "print JSON"), "offline": (bool, "never use the network"),
+                    "save": (Path, "write a page (.html) with the examples, or .json")}
     (task, data), choices = parse("check", VERBS["check"], words, flags, any_flag=True)
-    as_json = choices.pop("json", False)
+    as_json, save = choices.pop("json", False), choices.pop("save", None)
     from lamina import checks, verbs
     from lamina.report import without_html
     from lamina.settings import convert
@@ -187,6 +197,9 @@ def do_check(words: list[str]) -> int:
     if "seconds" in choices:
         choices["seconds"] = convert(choices["seconds"], float, "seconds")
     found = verbs.check(task, data, **choices)
+    if save is not None:
+        checks.save(found, save)
+        print(f"wrote {save}", file=sys.stderr)
     print(json.dumps(without_html(found), indent=2) if as_json else checks.to_text(found))
     return 0
 
@@ -211,8 +224,9 @@ def do_explain(words: list[str]) -> int:
 
 
 def do_attack(words: list[str]) -> int:
-    flags: Flags = {"strengths": (str, "of the gradient attacks, such as 0.02,0.05,0.1"),
+    flags: Flags = {"strengths": (str, "of the attacks, such as 0.02,0.05,0.1"),
                     "examples": (int, "how many test examples are attacked (default 500)"),
+                    "fixed": (str, "columns of a table that must not change, such as age,sex"),
                     "json": (bool, "print JSON"), "offline": (bool, "never use the network"),
                     "save": (Path, "write a page (.html) with the pictures")}
     places, choices = parse("attack", VERBS["attack"], words, flags)
@@ -223,6 +237,8 @@ def do_attack(words: list[str]) -> int:
 
     if "strengths" in choices:
         choices["strengths"] = convert(choices["strengths"], tuple[float, ...], "strengths")
+    if "fixed" in choices:
+        choices["fixed"] = convert(choices["fixed"], tuple[str, ...], "fixed")
     if "examples" in choices:
         choices["examples"] = convert(choices["examples"], int, "examples")
     found = verbs.attack(*places, **choices)
@@ -234,11 +250,16 @@ def do_attack(words: list[str]) -> int:
 
 
 def do_report(words: list[str]) -> int:
-    (run,), choices = parse("report", VERBS["report"], words, {"json": (bool, "print JSON")})
+    flags: Flags = {"json": (bool, "print JSON"),
+                    "markdown": (bool, "print report.md, fit to be a model card")}
+    (run,), choices = parse("report", VERBS["report"], words, flags)
     from lamina import verbs
     from lamina.report import to_text
 
     document = verbs.report(run)
+    if choices.get("markdown"):
+        print((Path(run) / "report.md").read_text(), end="")
+        return 0
     print(json.dumps(document, indent=2) if choices.get("json") else to_text(document))
     return 0
 

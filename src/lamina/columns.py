@@ -5,7 +5,7 @@ Shared by the tasks that read tables; a task keeps the columns in its facts.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy
@@ -18,6 +18,7 @@ from lamina.settings import Checked
 
 KNOTS = 257  # most values or quantiles of a column among which a number is given its rank
 LARGEST_VOCABULARY = 10_000  # categories of one column
+LEVELS = 32  # equally likely values of a column that are kept of its training values
 UNKNOWN, ABSENT, FIRST = 0, 1, 2  # a category column's first rows in the table of vectors
 
 
@@ -36,7 +37,11 @@ class Feature(Checked):
 
 @dataclass(frozen=True, kw_only=True)
 class Column(Checked):
-    """An input column. absent: some training rows had no value there. form: of its dates."""
+    """An input column. absent: some training rows had no value there. form: of its dates.
+
+    levels: the training values of each of its numbers, or of its index into its categories, at
+        LEVELS equally likely places.
+    """
 
     name: str
     kind: Literal["number", "category", "date"]
@@ -44,9 +49,14 @@ class Column(Checked):
     form: str = ""
     features: tuple[Feature, ...] = ()
     categories: tuple[str, ...] = ()
+    levels: tuple[tuple[float, ...], ...] = ()
 
     def __post_init__(self):
         super().__post_init__()
+        highest = self.vectors - 1 if self.kind == "category" else 1
+        if any(len(level) != LEVELS or not all(0 <= value <= highest for value in level)
+               for level in self.levels) or len(self.levels) not in (0, self.numbers or 1):
+            raise UserError(f"column {self.name!r}: its levels are no training values")
         known = table.calendar(numpy.zeros(1)) if self.form else {"value"}
         for feature in self.features:  # facts may come out of anybody's model file
             if feature.part not in known or not feature.knots:
@@ -78,12 +88,40 @@ def study(rows: Sequence[table.Row]) -> tuple[list[Column], list[str]]:
         if kind.name == "category":
             common = Counter(present).most_common(LARGEST_VOCABULARY)
             kept = sorted(cell for cell, count in common if count > 1)  # the rest teach "unknown"
-            columns.append(Column(name=name, kind="category", absent=absent, categories=kept))
+            column = Column(name=name, kind="category", absent=absent, categories=kept)
+            values = [numpy.array(places(column, cells))]
         else:
-            columns.append(Column(name=name, kind=kind.name, absent=absent, form=kind.form,
-                                  features=features_of(table.readable(present, kind.form),
-                                                       kind.form)))
+            numbers = table.readable(present, kind.form)
+            column = Column(name=name, kind=kind.name, absent=absent, form=kind.form,
+                            features=features_of(numbers, kind.form))
+            missing = numpy.full(len(cells) - len(present), numpy.nan)
+            values = ranks(column, numpy.concatenate([numbers, missing]))
+        columns.append(replace(column, levels=[levels_of(each) for each in values]))
     return columns, useless
+
+
+def levels_of(values: numpy.ndarray) -> tuple[float, ...]:
+    """Those of the values that lie at LEVELS equally likely places."""
+    middles = (numpy.arange(LEVELS) + 0.5) / LEVELS
+    return tuple(numpy.quantile(values, middles, method="inverted_cdf").tolist())
+
+
+def typical(columns: Sequence[Column]) -> Batch:
+    """LEVELS rows, encoded; each column's values are spread as in training, by itself.
+
+    UserError: the columns keep no levels.
+    """
+    if not all(column.levels for column in columns):
+        raise UserError("the model file does not say how its columns were spread; train it again")
+    numbers = [level for column in columns if column.kind != "category" for level in column.levels]
+    categories, start = [], 0
+    for column in columns:
+        if column.kind == "category":
+            categories.append(numpy.array(column.levels[0]) + start)
+            start += column.vectors
+    return {"numbers": torch.tensor(numbers).reshape(-1, LEVELS).T.contiguous(),
+            "categories": torch.from_numpy(numpy.array(categories, dtype=numpy.int32)
+                                           .reshape(-1, LEVELS).T.copy())}
 
 
 def features_of(values: numpy.ndarray, form: str) -> tuple[Feature, ...]:
@@ -113,20 +151,24 @@ def encode(columns: Sequence[Column], rows: Sequence[table.Row]) -> Batch:
     for column in columns:
         cells = [table.text(row.get(column.name)) for row in rows]
         if column.kind == "category":
-            places = {name: start + FIRST + i for i, name in enumerate(column.categories)}
-            places[None] = start + ABSENT
-            categories.append([places.get(cell, start + UNKNOWN) for cell in cells])
+            categories.append([start + place for place in places(column, cells)])
             start += column.vectors
         else:
-            numbers += ranks(column, cells)
+            numbers += ranks(column, parsed(column, cells))
     stacked = numpy.array(numbers, dtype=numpy.float32).reshape(-1, len(rows))
     indices = numpy.array(categories, dtype=numpy.int32).reshape(-1, len(rows))
     return {"numbers": torch.from_numpy(stacked.T.copy()),
             "categories": torch.from_numpy(indices.T.copy())}
 
 
-def ranks(column: Column, cells: Sequence[str | None]) -> list[numpy.ndarray]:
-    """The column's numbers, each (rows,) in 0..1; the last may say which values are missing."""
+def places(column: Column, cells: Sequence[str | None]) -> list[int]:
+    """The index of each cell's category among the column's own vectors."""
+    known = {name: FIRST + i for i, name in enumerate(column.categories)} | {None: ABSENT}
+    return [known.get(cell, UNKNOWN) for cell in cells]
+
+
+def parsed(column: Column, cells: Sequence[str | None]) -> numpy.ndarray:
+    """The cells as numbers, (rows,), of dates in seconds; NaN where there is none."""
     values = numpy.full(len(cells), numpy.nan)
     for i, cell in enumerate(cells):
         if cell is not None:
@@ -135,6 +177,11 @@ def ranks(column: Column, cells: Sequence[str | None]) -> list[numpy.ndarray]:
             except (ValueError, OverflowError):
                 raise ValueError(f"column {column.name!r}: expected a {column.kind}, got {cell!r}"
                                  ) from None
+    return values
+
+
+def ranks(column: Column, values: numpy.ndarray) -> list[numpy.ndarray]:
+    """The column's numbers, each (rows,) in 0..1; the last may say which values are missing."""
     missing = numpy.isnan(values)
     parts = table.calendar(values) if column.form else {"value": values}
     found = []

@@ -19,12 +19,18 @@ def folder_for(asked: str | None, source: str) -> Path:
             raise UserError(f"{folder} already holds a run of {settings['task']}; "
                             f"lamina resume {folder}, or give another --run folder")
         return folder
-    stem = Path(source).name.split(".")[0] or "run"
-    folder, number = Path("runs") / stem, 1
+    plain = folder = plain_folder(None, source)
+    number = 1
     while folder.exists():
         number += 1
-        folder = Path("runs") / f"{stem}-{number}"
+        folder = plain.with_name(f"{plain.name}-{number}")
     return folder
+
+
+def plain_folder(asked: str | None, source: str) -> Path:
+    """The folder of the first run of that data set, whether or not it exists."""
+    return Path(asked) if asked is not None else \
+        Path("runs") / (Path(source).name.split(".")[0] or "run")
 
 
 def lock(folder: Path) -> int:

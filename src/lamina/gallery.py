@@ -19,22 +19,25 @@ LARGEST_PICTURE = 192  # pixels of the longer side of an input's picture
 
 @dataclass(frozen=True)
 class Shown:
-    """One example of the gallery, as HTML; `right` is None where right and wrong do not apply."""
+    """One example of the gallery, as HTML; `right` is None where right and wrong do not apply.
+
+    why: what it is an example of.
+    """
 
     example_html: str
     target_html: str | None
     answer_html: str
     right: bool | None
+    why: str = ""
 
 
-
-def show(example: "Example", answer: Answer) -> Shown:
+def show(example: "Example", answer: Answer, why: str = "") -> Shown:
     """An example beside the answer to it, as HTML."""
     right = None
     if isinstance(answer, Label) and example.target is not None:
         right = answer.label == example.target
     target = None if example.target is None else drawn(example.target, "expected")
-    return Shown(drawn(example.input, "input"), target, answer.html(), right)
+    return Shown(drawn(example.input, "input"), target, answer.html(), right, why)
 
 
 def drawn(given: Any, role: str) -> str:

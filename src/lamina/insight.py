@@ -8,29 +8,30 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from lamina import calibration, checks, fairness, health, membership
+from lamina import checks, health
 from lamina.attacks import robustness
 from lamina.case import Case
 from lamina.explanations import gallery
 from lamina.findings import Finding
+from lamina.trust import fairness, membership, reliability
 
 Insight = tuple[dict[str, Any] | None, list[Finding]]
 
 # name in report.json, its share of what is left of the allowance, what measures it
 PARTS: tuple[tuple[str, float, Callable[[Case, float], Insight]], ...] = (
-    ("calibration", 0.2, calibration.measure),
+    ("calibration", 0.2, reliability.measure),
     ("fairness", 0.2, fairness.measure),
-    ("health", 0.25, health.measure),
+    ("explanations", 0.4, gallery.measure),
+    ("health", 0.3, health.measure),
     ("membership", 0.2, membership.measure),
-    ("explanations", 0.35, gallery.measure),
     ("data_check", 0.6, checks.measure),
     ("robustness", 1.0, robustness.measure),
 )
 
 
 def allowance(seconds: float) -> float:
-    """Seconds for all parts of a run that takes so many: a sixteenth, at least 1.5, at most 60."""
-    return min(60.0, max(1.5, seconds / 16))
+    """Seconds for all parts of a run that takes so many: a twelfth, at least 1.5, at most 60."""
+    return min(60.0, max(1.5, seconds / 12))
 
 
 def insights(case: Case, seconds: float) -> tuple[dict[str, Any], list[Finding]]:

@@ -10,11 +10,15 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal asked the process to end. folder: the run that can be resumed, if there is one."""
+    """A signal asked the process to end.
 
-    def __init__(self, number: int, folder: Path | None = None):
+    folder: the run that can be resumed, if there is one. command: what goes on, where that is not
+    resuming this run.
+    """
+
+    def __init__(self, number: int, folder: Path | None = None, command: str | None = None):
         super().__init__(number)
-        self.number, self.folder = number, folder
+        self.number, self.folder, self.command = number, folder, command
 
 
 def raise_stopped(number, frame) -> None:

@@ -8,8 +8,8 @@ from dataclasses import replace
 import torch
 
 from lamina.answers import Label
+from lamina.choice import GALLERY_SECONDS
 from lamina.device import Machine, bfloat16_may_pay
-from lamina.judge import GALLERY_SECONDS
 from lamina.learning import Phase
 from lamina.run import Run, optimizers_of
 from lamina.scoring import Part, rows
@@ -92,6 +92,14 @@ def seconds_per_evaluation(run: Run) -> float:
     return (time.perf_counter() - began) * len(run.validation) / size
 
 
+def seconds_per_attack(run: Run) -> float:
+    """What attacking a sample of the validation part takes at each evaluation; 0 without."""
+    began = time.perf_counter()
+    if run.adversary is not None:
+        run.adversary.score(run.task, run.net, run.validation, run.machine.device)
+    return time.perf_counter() - began
+
+
 def seconds_per_gallery(run: Run) -> float:
     """What making and drawing the answers on the page may take; labels come at no cost."""
     began = time.perf_counter()
@@ -139,6 +147,8 @@ class Pace:
         if abs(needed - left) <= allowed * left + 0.2:
             return
         total = run.step + max(1, int(max(left, 0.0) / pace))
+        if run.privacy is not None:
+            total = min(total, run.privacy.steps)  # more would spend more than was allowed
         if total != run.plan.total and run.step > run.plan.starts[-1]:
             run.plan.revise(run.step, total)
             self.revised = now

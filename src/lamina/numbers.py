@@ -23,6 +23,11 @@ def decimals(spread: float, digits: int = 2) -> int:
     return min(8, max(0, digits - 1 - math.floor(math.log10(spread) + 1e-9)))
 
 
+def rounded(value: float, digits: int = 3) -> str:
+    """A number with so many digits that count: "5.46", "6,398"."""
+    return number(value, decimals(abs(value), digits) if value else 0)
+
+
 def duration(seconds: float) -> str:
     """A length of time: "8.3 s", "4 min 12 s", "2 h 05 min"."""
     if seconds < 60:
@@ -40,6 +45,25 @@ def size(given: float) -> str:
     else:
         unit = "TB"
     return f"{given:,.3g} {unit}" if unit != "bytes" else f"{given:,.0f} bytes"
+
+
+def operations(given: float) -> str:
+    """An amount of arithmetic: "3.1 TFLOP"; a FLOP is one addition or multiplication."""
+    for unit in ("FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP", "PFLOP"):
+        if given < 999.5:
+            break
+        given /= 1000
+    else:
+        unit = "EFLOP"
+    return f"{given:,.3g}{SPACE}{unit}"
+
+
+def energy(joules: float) -> str:
+    """An amount of energy: "850 J", "3.4 Wh", "1.2 kWh"."""
+    for unit, large in (("kWh", 3.6e6), ("Wh", 3.6e3)):
+        if joules >= 0.9995 * large:
+            return f"{joules / large:,.3g}{SPACE}{unit}"
+    return f"{joules:,.3g}{SPACE}J"
 
 
 def count(given: float | None) -> str:

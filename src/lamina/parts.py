@@ -1,13 +1,15 @@
 """The parts of a data set, read, studied and encoded."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lamina.learning import Batch
 from lamina.scoring import Part, check_damage, encode
-from lamina.task import Data, Task
+from lamina.splits import content, share
+from lamina.task import Data, Example, Task
 
 
 @dataclass
@@ -30,14 +32,22 @@ class Parts:
                 "validation": len(self.validation), "test": len(self.test),
                 "split": self.data.how,
                 "fingerprint": fingerprint(self.train, self.validation.batch, self.test.batch),
+                "test_fingerprint": tested(self.test.examples),
                 "notes": self.data.notes, "damaged": self.data.damaged}
 
 
-def prepare(task: Task, path: Path | str) -> Parts:
-    """Read, study and encode the data set; facts are studied only where there are none yet."""
+def prepare(task: Task, path: Path | str, *, fraction: float = 1.0) -> Parts:
+    """Read, study and encode the data set; facts are studied only where there are none yet.
+
+    fraction: of the training part that is kept; validation and test stay whole.
+    """
     data = task.read(path)
     count = len(data.train) + len(data.validation) + len(data.test) + len(data.damaged)
     check_damage(data.damaged, count)
+    if fraction < 1:
+        whole, data.train = len(data.train), share(data.train, fraction)
+        data.notes.append(f"learns from {len(data.train):,} of the {whole:,} training examples, "
+                          "chosen by hash of content")
     if task.facts is None:
         task.facts = task.study(data.train)
     train = encode(task, data.train, data.damaged, name="training")
@@ -55,4 +65,12 @@ def fingerprint(*batches: Batch) -> str:
         for name, values in sorted(batch.items()):
             digest.update(repr((name, str(values.dtype), tuple(values.shape))).encode())
             digest.update(values.contiguous().reshape(-1).view(dtype=values.dtype).numpy().data)
+    return digest.hexdigest()
+
+
+def tested(examples: Sequence[Example]) -> str:
+    """SHA-256 of examples as people have them: the same however a model encodes them."""
+    digest = hashlib.sha256()
+    for example in examples:
+        digest.update(f"{content(example.input)} {content(example.target)}\n".encode())
     return digest.hexdigest()

@@ -10,7 +10,7 @@ import json
 import math
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -20,13 +20,14 @@ import torch
 from torch import Tensor, nn
 
 from lamina import checkpoint
-from lamina.adversary import Adversary
+from lamina.adversary import ROBUST, Adversary
 from lamina.budget import Plan
 from lamina.device import Machine
 from lamina.errors import UserError
 from lamina.keys import seed_all
 from lamina.learning import Batch, Phase, Update
 from lamina.metrics.metric import improves
+from lamina.privacy import Privacy
 from lamina.scoring import Part, point_scores, rows
 from lamina.storage import write
 from lamina.task import Task, images_last
@@ -60,25 +61,29 @@ class Run:
     target: (metric, value) of the validation part that ends the run.
     save_seconds: time between checkpoints.
     adversary: attacks each batch before it is learnt from.
+    privacy: makes the run's one phase private.
     """
 
     def __init__(self, task: Task, net: nn.Module, train: Batch, validation: Part | None = None, *,
                  machine: Machine, plan: Plan, folder: Path | None = None, evaluations: int = 10,
                  micro_batches: int = 1, target: tuple[str, float] | None = None,
                  save_seconds: float = 30.0, adversary: Adversary | None = None,
+                 privacy: Privacy | None = None,
                  say: Callable[[str], None] = print):
         self.task, self.machine, self.plan = task, machine, plan
         self.net = net.to(machine.device)
         if images_last(net):
             net.to(memory_format=torch.channels_last)
         self.validation, self.folder, self.say = validation, folder, say
-        self.save_seconds, self.adversary = save_seconds, adversary
+        self.save_seconds, self.adversary, self.privacy = save_seconds, adversary, privacy
         self.evaluations, self.micro_batches, self.target = evaluations, micro_batches, target
         train = {name: values.to(machine.device) for name, values in train.items()}
         seed_all(task.settings.seed, "phases")
         self.phases = list(task.phases(net, train))
         if not self.phases:
             raise TypeError(f"{type(task).__name__}.phases() gave no phase")
+        if privacy is not None:
+            self.phases = privacy.phases(self.net, self.phases)
         total = sum(phase.share for phase in self.phases)
         self.ends = [end / total for end in accumulate(phase.share for phase in self.phases)]
         self.rates = [[group["lr"] for optimizer in optimizers_of(phase)
@@ -86,12 +91,14 @@ class Run:
         self.step = 0  # optimizer steps done
         self.examples = 0  # examples seen
         self.seconds = 0.0  # spent learning, before this process too
+        self.evaluating_seconds = 0.0  # of these, spent on scoring the validation part
         self.rollbacks = 0
         self.best: dict[str, Any] | None = None  # {"step", "scores", "weights"}
         self.keep_pace: Callable[[], None] = lambda: None  # may revise the plan at log points
         self.finished = False
         self._phase = 0  # whose source and optimizers are under way
         self._losses: dict[str, list[Tensor]] = {}
+        self._sizes: dict[str, dict[str, float | None]] | None = None  # of a step to be logged
         self._parameters: dict[nn.Module, list[nn.Parameter]] = {}
         self._saved = self._began = time.monotonic()
 
@@ -124,9 +131,12 @@ class Run:
         seed_all(self.task.settings.seed, "step", self.step)
         batch = self.task.augment(next(phase.batches))
         if self.adversary is not None:
-            batch = self.adversary(self.task, self.net, batch)
+            with self.machine.autocast():
+                batch = self.adversary(self.task, self.net, batch)
         self.net.train()
         self.set_rates(phase)
+        self._sizes = {"gradients": {}, "updates": {}} if self.crosses(LOG_POINTS, ahead=1) \
+            else None
         pieces = split(batch, self.micro_batches)
         learners = [phase.learn(piece) for piece in pieces]
         sizes = [len(next(iter(piece.values()))) for piece in pieces]
@@ -140,6 +150,7 @@ class Run:
     def lower(self, phase: Phase, learners: list[Iterator[Update]], sizes: list[int]) -> bool:
         """Take the next update of every micro-batch, then step its part; False when all is done."""
         part: nn.Module | None = None
+        name = ""
         parameters: list[nn.Parameter] = []
         counted = 0
         for learner, size in zip(learners, sizes, strict=True):
@@ -151,7 +162,7 @@ class Run:
                 parameters = self.parameters(update.part)
                 for parameter in parameters:
                     parameter.grad = None
-            part = update.part
+            part, name = update.part, update.name
             count = size if update.count is None else update.count
             loss = update.loss * count if len(learners) > 1 else update.loss
             loss.backward(inputs=parameters)
@@ -163,10 +174,16 @@ class Run:
             for parameter in parameters:
                 if parameter.grad is not None:
                     parameter.grad /= counted
+        before = None if self._sizes is None else [p.detach().clone() for p in parameters]
+        if before is not None:
+            self._sizes["gradients"][name] = finite(norm([p.grad for p in parameters]))
         if phase.clip is not None:
             nn.utils.clip_grad_norm_(parameters, phase.clip)
         for optimizer in phase.optimizers[part]:
             optimizer.step()
+        if before is not None:
+            moved = norm([p.detach() - old for p, old in zip(parameters, before, strict=True)])
+            self._sizes["updates"][name] = finite(moved / max(norm(before), 1e-12))
         return True
 
     def parameters(self, part: nn.Module) -> list[nn.Parameter]:
@@ -210,9 +227,10 @@ class Run:
         inside = (self.plan.progress(step) - start) / (self.ends[self._phase] - start)
         return min(1.0, max(0.0, inside))
 
-    def crosses(self, parts: int) -> bool:
-        """Whether the last step went over one of so many equal marks of the run."""
-        before, after = self.plan.progress(self.step - 1), self.plan.progress(self.step)
+    def crosses(self, parts: int, *, ahead: int = 0) -> bool:
+        """Whether the last step (ahead: a later one) went over one of so many equal marks."""
+        step = self.step + ahead
+        before, after = self.plan.progress(step - 1), self.plan.progress(step)
         return math.floor(after * parts + 1e-9) > math.floor(before * parts + 1e-9)
 
     def evaluation_is_due(self) -> bool:
@@ -233,9 +251,15 @@ class Run:
     def validate(self) -> dict[str, float]:
         """Scores of the validation part; keeps the weights if they are the best so far."""
         self.check_weights()
+        began = time.monotonic()
         scores = point_scores(self.task.metrics, rows(self.task, self.net, self.validation,
                                                       self.machine))
         chief = self.task.metrics[0]
+        if self.adversary is not None:  # then what counts is how many answers survive attacks
+            chief = ROBUST
+            scores[chief.name] = self.adversary.score(self.task, self.net, self.validation,
+                                                      self.machine.device)
+        self.evaluating_seconds += time.monotonic() - began
         best = self.best["scores"][chief.name] if self.best else None
         if improves(chief, scores[chief.name], best):
             weights = copy.deepcopy(self.net.state_dict())
@@ -273,7 +297,8 @@ class Run:
         phase = self.phases[self._phase]
         return {"step": self.step, "examples": self.examples, "plan": str(self.plan),
                 "phase": self._phase, "rollbacks": self.rollbacks, "finished": self.finished,
-                "seconds": time.monotonic() - self._began, "best": self.best,
+                "seconds": time.monotonic() - self._began,
+                "evaluating_seconds": self.evaluating_seconds, "best": self.best,
                 "net": self.net.state_dict(), "source": phase.batches.state_dict(),
                 "optimizers": [optimizer.state_dict() for optimizer in optimizers_of(phase)]}
 
@@ -287,6 +312,7 @@ class Run:
         self.step, self.examples = state["step"], state["examples"]
         self.plan, self.best = Plan(state["plan"]), state["best"]
         self.rollbacks, self.seconds = state["rollbacks"], state["seconds"]
+        self.evaluating_seconds = state.get("evaluating_seconds", 0.0)
         self.finished = state["finished"]
         self._losses.clear()
 
@@ -309,7 +335,8 @@ class Run:
     def roll_back(self, reason: str) -> None:
         """Back to the newest checkpoint with half the learning rate, at most three times."""
         rollbacks = self.rollbacks + 1
-        if rollbacks > ROLLBACKS or self.folder is None or not self.resume():
+        once = self.privacy is not None  # a step that is taken again tells more than was promised
+        if once or rollbacks > ROLLBACKS or self.folder is None or not self.resume():
             raise UserError(f"{reason} at step {self.step + 1}, also after {self.rollbacks} "
                             "rollbacks with smaller steps; lower --learning-rate or look for "
                             "extreme values in the data")
@@ -326,7 +353,8 @@ class Run:
         rate = optimizers_of(phase)[0].param_groups[0]["lr"]
         line = {"phase": phase.name, "step": self.step,
                 "progress": round(self.plan.progress(self.step), 6),
-                "seconds": round(self.seconds, 3), "losses": losses, "learning_rate": rate}
+                "seconds": round(self.seconds, 3), "losses": losses, "learning_rate": rate,
+                **(self._sizes or {})}
         if scores is not None:
             line["scores"] = scores
         with (self.folder / "log.jsonl").open("a") as file:
@@ -344,6 +372,16 @@ class Run:
 def optimizers_of(phase: Phase) -> list[torch.optim.Optimizer]:
     """Every optimizer of a phase, in order."""
     return [optimizer for optimizers in phase.optimizers.values() for optimizer in optimizers]
+
+
+def norm(tensors: Iterable[Tensor | None]) -> float:
+    """The Euclidean norm of all numbers of these tensors together."""
+    return nn.utils.get_total_norm([one for one in tensors if one is not None]).item()
+
+
+def finite(value: float) -> float | None:
+    """The value; None where JSON has no number for it."""
+    return value if math.isfinite(value) else None
 
 
 def split(batch: Batch, parts: int) -> list[Batch]:

@@ -1,6 +1,5 @@
 """Honest numbers: rows of a part, scores with 95 % intervals, baselines that do not learn."""
 
-import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,12 +11,14 @@ from torch import nn
 
 from lamina.device import Machine
 from lamina.errors import UserError
-from lamina.keys import numpy_generator
+from lamina.intervals import interval, paired, resamples, wilson
 from lamina.learning import Batch
-from lamina.metrics.metric import Metric, mean
+from lamina.metrics.metric import Metric
 from lamina.task import Example, Task, tensors
 
-RESAMPLES = 1000
+__all__ = ["Part", "batches", "check_damage", "confusion", "encode", "interval", "named", "paired",
+           "point_scores", "resamples", "rows", "scores", "wilson"]
+
 DAMAGE_ALLOWED = 0.05  # of all examples
 CHUNK = 1024  # examples encoded by one thread at a time
 
@@ -116,64 +117,6 @@ def scores(metrics: Sequence[Metric], found: dict[str, numpy.ndarray], *, seed: 
                       "high": high, "n": len(values), "unit": metric.unit,
                       "better": metric.better, "help": metric.help})
     return table
-
-
-def interval(metric: Metric, values: numpy.ndarray, *, seed: int,
-             groups: Sequence[str | None] = ()) -> tuple[float, float]:
-    """A 95 % interval of the score: bootstrap over examples, or over groups where there are any.
-
-    A plain fraction of right answers takes Wilson's interval instead, which stays honest where
-    all answers are right: there every resample is the same (Wilson 1927).
-    """
-    grouped = len(groups) == len(values) and any(group is not None for group in groups)
-    if metric.score is mean and not grouped and numpy.isin(values, (0.0, 1.0)).all():
-        return wilson(values[:, 0].sum(), len(values))
-    draws = resamples(len(values), groups if grouped else (), seed=seed)
-    with numpy.errstate(all="ignore"):
-        drawn = numpy.array([metric.score(values[chosen]) for chosen in draws])
-    drawn = drawn[numpy.isfinite(drawn)]
-    if not len(drawn):
-        return math.nan, math.nan
-    if metric.score is not mean:  # repeats bias what is no mean, such as a Fréchet distance
-        drawn += metric.score(values) - numpy.median(drawn)
-    low, high = numpy.percentile(drawn, (2.5, 97.5))
-    return float(low), float(high)
-
-
-def wilson(right: float, count: int, z: float = 1.959964) -> tuple[float, float]:
-    """The interval of a fraction `right / count`."""
-    share, spread = right / count, z * z / count
-    centre = (share + spread / 2) / (1 + spread)
-    half = z / (1 + spread) * math.sqrt(share * (1 - share) / count + spread / (4 * count))
-    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
-
-
-def resamples(count: int, groups: Sequence[str | None], *, seed: int) -> Iterator[numpy.ndarray]:
-    """Bootstrap draws of indices, by example or by whole group; fewer for very large parts."""
-    random = numpy_generator(seed, "bootstrap")
-    draws = max(200, min(RESAMPLES, 20_000_000 // count))
-    if not groups:
-        for _ in range(draws):
-            yield random.integers(count, size=count)
-        return
-    members: dict[str, list[int]] = {}
-    for index, group in enumerate(groups):
-        members.setdefault(group if group is not None else f"alone {index}", []).append(index)
-    bundles = [numpy.array(bundle) for bundle in members.values()]
-    for _ in range(draws):
-        yield numpy.concatenate([bundles[i] for i in random.integers(len(bundles),
-                                                                      size=len(bundles))])
-
-
-def paired(metric: Metric, first: numpy.ndarray, second: numpy.ndarray, *, seed: int
-           ) -> tuple[float, float, float]:
-    """How much the second score is above the first on the same examples: (value, low, high)."""
-    def difference(chosen: Any) -> float:
-        return metric.score(second[chosen]) - metric.score(first[chosen])
-
-    drawn = numpy.array([difference(chosen) for chosen in resamples(len(first), (), seed=seed)])
-    low, high = numpy.percentile(drawn, (2.5, 97.5))
-    return difference(slice(None)), float(low), float(high)
 
 
 def confusion(pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:

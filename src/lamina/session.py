@@ -13,19 +13,21 @@ from typing import Any
 
 from torch import nn
 
-from lamina import artifact, device, insight, judge, measure, storage, tasks
+from lamina import artifact, cost, device, insight, judge, measure, privacy, repeat, storage, tasks
 from lamina.adversary import Adversary
 from lamina.budget import Budget, Plan
 from lamina.case import Case
 from lamina.errors import UserError, nearest
 from lamina.findings import ordered
 from lamina.folder import abandon, folder_for, lock, read_log, read_settings
+from lamina.health import learning_curve
 from lamina.options import Options
 from lamina.parts import Parts, prepare
 from lamina.report import write as write_report
 from lamina.run import Point, Run
 from lamina.settings import as_flags
 from lamina.task import Task
+from lamina.trust import fairness, groups
 
 SLACK = 0.97  # of the minutes are planned for; the rest is for what a noisy machine adds
 WRITING_SECONDS = 1.5  # of the report, the model file and the end of the process
@@ -37,6 +39,8 @@ class Session:
     def __init__(self, folder: Path, say: Callable[[str], None]):
         self.folder, self.say = folder, say
         self.began = time.monotonic()
+        self.reading = 0.0  # seconds until the data were encoded
+        self.meter = cost.Meter()
         self.lock = lock(folder)
         self.run: Run
         self.parts: Parts
@@ -48,18 +52,22 @@ class Session:
     def start(cls, name: str, source: str, options: Options, settings: dict[str, Any], *,
               command: str, began: float, say: Callable[[str], None]) -> "Session":
         """A new run: data read, net built, machine measured, steps planned, all written down."""
-        kind = tasks.find(name)
+        entered, kind = time.monotonic(), tasks.find(name)
+        if options.private_epsilon is not None:
+            privacy.require(kind, options)
+            settings = {**kind.private, **settings}
         chosen = kind.Settings.make(settings, what=f"setting of {name}")
         budget = options.budget(kind.budget)
         path = find_data(kind, source, offline=options.offline)
         place = device.machine(device=options.device, precision=options.precision,
                                threads=options.threads, enough=kind.threads)
         task = kind(chosen)
-        parts = prepare(task, path)
+        parts = prepare(task, path, fraction=options.fraction)
         options.goal(task.metrics)
+        groups.check(parts.data, options.groups)
         session = cls(folder_for(options.run, source), say)
         try:
-            session.began = began
+            session.began, session.reading = began, time.monotonic() - entered
             session.settings = {
                 "task": tasks.name_of(kind), "name": session.folder.name, "command": command,
                 "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -83,9 +91,18 @@ class Session:
             parts.data.notes.append(note)
             self.say(note)
         self.build(task, parts, net, place, Plan(1), options.evaluations)
+        if self.run.adversary is not None:
+            self.run.adversary.check(task, net, self.run.phases)
+        if options.fraction < 1 and self.run.phases[-1].batches.length is None:
+            raise UserError(f"fraction: {self.settings['task']} has no training part to learn a "
+                            "share of; it makes its data while it learns")
         keep_pace = plan_steps(self.run, budget, options, parts, self.began)
         self.settings |= {"steps": str(self.run.plan), "evaluations": self.run.evaluations,
                           "machine": self.run.machine.to_json(), "repeat": self.repeat()}
+        if self.run.privacy is not None:
+            self.run.privacy.plan(max(self.run.plan.totals))
+            privacy.keep(self.run.privacy, self.folder)
+            self.settings["privacy"] = self.run.privacy.planned()
         storage.write_json(self.folder / "settings.json", self.settings)
         self.run.save()
         if keep_pace is not None:
@@ -99,7 +116,9 @@ class Session:
                        folder=self.folder, evaluations=evaluations,
                        micro_batches=options.micro_batches, target=options.goal(task.metrics),
                        save_seconds=options.save_seconds, say=self.say,
-                       adversary=Adversary(options.adversarial) if options.adversarial else None)
+                       adversary=Adversary(options.adversarial) if options.adversarial else None,
+                       privacy=privacy.promised(options, self.folder,
+                                                self.settings.get("privacy")))
 
     @classmethod
     def reopen(cls, folder: Path, *, say: Callable[[str], None]) -> "Session":
@@ -116,7 +135,9 @@ class Session:
             place = device.machine(**settings["machine"])
             task = kind(kind.Settings.make(settings["settings"]),
                         kind.Facts.make(settings["facts"], what="fact"))
-            parts = prepare(task, find_data(kind, settings["source"], offline=options.offline))
+            parts = prepare(task, find_data(kind, settings["source"], offline=options.offline),
+                            fraction=options.fraction)
+            session.reading = time.monotonic() - session.began
             if parts.summary("")["fingerprint"] != settings["data"]["fingerprint"]:
                 raise UserError(f"the data at {settings['source']} differ from those that {folder} "
                                 "was started with; train anew, or bring the old data back")
@@ -141,6 +162,8 @@ class Session:
         for point in self.run.train():
             if point.scores and self.run.best and self.run.best["step"] == point.step:
                 self.save_model()
+            if point.losses:
+                self.meter.sample()
             yield point
 
     def save_model(self, scores: list[dict[str, Any]] | None = None,
@@ -154,11 +177,14 @@ class Session:
         document = {**known, "data": data, "scores": scores or [],
                     "validation": best["scores"] if best else {}, "steps": self.run.step,
                     "calibration": calibration}
+        if self.run.privacy is not None:
+            document["privacy"] = self.run.privacy.summary(self.run.step)
+            del data["fingerprint"]  # it would confirm a guess at the training examples
         return artifact.save(self.folder / artifact.NAME, self.run.task, net, document)
 
     def conclude(self) -> dict[str, Any]:
         """Judge the best weights on the test part, once; write the model file and the report."""
-        run = self.run
+        run, concluding = self.run, time.monotonic()
         self.settings["steps"] = str(run.plan)
         self.settings["repeat"] = self.repeat()
         storage.write_json(self.folder / "settings.json", self.settings)
@@ -175,24 +201,28 @@ class Session:
             "folder": str(self.folder),
             "command": self.settings["command"], "date": self.settings["created"],
             "data": self.settings["data"], **verdict.document, **sections,
-            "cost": self.cost(net), "settings": self.settings["settings"],
+            "cost": cost.measured(case, self.meter, began=self.began, reading=self.reading,
+                                  report=time.monotonic() - concluding),
+            "settings": self.settings["settings"],
             "steps": self.settings["steps"], "repeat": self.settings["repeat"],
             "versions": self.settings["versions"], "model": model}
+        if run.privacy is not None:
+            document["privacy"] = run.privacy.summary(run.step)
+            del document["repeat"]  # the same command draws other noise
+        if options.learning_curve:
+            curve, found = learning_curve.section(self.folder, case.task.metrics[0], document,
+                                                  seed=case.seed)
+            document["learning_curve"] = curve
+            findings += found
+        if options.repeat > 1:
+            seeds, found = repeat.section(self.folder, case.task.metrics, document)
+            document |= {"seeds": seeds} if seeds else {}
+            findings += found
         findings += judge.findings(document, case)
         document["findings"] = [one.to_json(case.data) for one in ordered(findings)]
-        write_report(self.folder, document, verdict.gallery)
-        return document
-
-    def cost(self, net: nn.Module) -> dict[str, Any]:
-        run = self.run
-        learning = max(run.seconds, 1e-9)
-        count = len(next(iter(self.parts.train.values())))
-        return {"seconds": round(time.monotonic() - self.began, 2),
-                "learning_seconds": round(run.seconds, 2), "steps": run.step,
-                "epochs": round(run.examples / count, 2),
-                "examples_per_second": round(run.examples / learning, 1),
-                "parameters": sum(p.numel() for p in self.run.task.exported(net).parameters()),
-                "peak_memory_bytes": device.peak_memory_bytes(), **run.machine.to_json()}
+        written = write_report(self.folder, document, verdict.gallery)
+        privacy.forget(self.folder)
+        return written
 
     def repeat(self) -> str:
         """The command that makes the same weights again."""
@@ -227,11 +257,13 @@ def plan_steps(run: Run, budget: Budget, options: Options, parts: Parts, began: 
         return None
     whole = 60 * budget.minutes
     trial = min(0.05 * whole, 5.0)
-    step = measure.choose_machine(run, trial, precision=options.precision == "auto",
-                                  threads=options.threads == 0)
+    precision = options.precision == "auto" and run.privacy is None
+    step = measure.choose_machine(run, trial, precision=precision, threads=options.threads == 0)
     evaluation = measure.seconds_per_evaluation(run)
-    ending = evaluation * 2 * len(parts.test) / len(parts.validation) + WRITING_SECONDS \
-        + measure.seconds_per_gallery(run) + insight.allowance(whole)
+    ending = evaluation * (1 + 2 * len(parts.test) / len(parts.validation)) + WRITING_SECONDS \
+        + measure.seconds_per_gallery(run) + insight.allowance(whole) \
+        + fairness.SECONDS * len(options.groups)
+    evaluation += measure.seconds_per_attack(run)
     end = began + SLACK * whole
     left = end - ending - time.monotonic()
     run.evaluations = max(1, min(run.evaluations, int(0.15 * left / max(evaluation, 1e-9))))

@@ -4,12 +4,15 @@ A source may be a data set in memory (`Batches`), an environment that is played,
 """
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from lamina.keys import generator, key
+
+if TYPE_CHECKING:
+    from lamina.findings import Finding
 
 
 class Source(ABC):
@@ -31,6 +34,10 @@ class Source(ABC):
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue exactly where `state` was taken."""
+
+    def findings(self) -> "list[Finding]":
+        """What a person should know of how these batches came about, once all are drawn."""
+        return []
 
 
 class Batches(Source):

@@ -83,6 +83,30 @@ def hold_out(items: Sequence[Item], part: str, seed: int) -> tuple[list[Item], l
             [item for i, item in enumerate(items) if i not in held])
 
 
+def share(examples: Sequence[Example], fraction: float) -> list[Example]:
+    """So large a share of the examples, in their order; a smaller share is part of a larger one.
+
+    Chosen by hash of content, group by group where there are groups and otherwise the same share
+    of every label, so that neither the order of the files nor a seed decides.
+    """
+    bundles: dict[Any, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    labels = {one.target for one in examples if isinstance(one.target, str)}
+    for index, one in enumerate(examples):
+        few = isinstance(one.target, str) and 2 * len(labels) <= len(examples)
+        name = content(one.input) if one.group is None else f"group {one.group}"
+        bundles[one.target if few and one.group is None else None][name].append(index)
+    chosen: list[int] = []
+    for inside in bundles.values():
+        wanted = max(1, round(fraction * sum(map(len, inside.values()))))
+        taken: list[int] = []
+        for name in sorted(inside, key=lambda name: digest(f"share {name}".encode())):
+            if len(taken) >= wanted:
+                break
+            taken += inside[name]
+        chosen += taken
+    return [examples[index] for index in sorted(chosen)]
+
+
 def content(given: Any) -> str:
     """A name that equal contents share: of a file's bytes, an array's, a row's or a text's."""
     if isinstance(given, File):

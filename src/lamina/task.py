@@ -67,6 +67,7 @@ class Task(ABC):
     threads: ClassVar[int | None] = None  # as many as help; None: all there are
     examples_at_once: ClassVar[int] = 512  # per batch where nothing is learnt
     reads_names: ClassVar[bool] = False  # whether `read` takes names that are no path
+    private: ClassVar[dict[str, Any] | None] = None  # defaults of private runs; None: has none
 
     def __init__(self, settings: Settings, facts: Facts | None = None):
         self.settings = settings

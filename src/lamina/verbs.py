@@ -64,15 +64,28 @@ def train(task: str, data: str | Path, *, watch: Callable[[Point], None] = silen
     data: a path, a name of the catalogue, or a name that the task knows (an environment).
     watch: called with each step's Point.
     say: called with each line of news.
-    began: when the clock of --minutes started (time.monotonic); default now.
+    began: when the clock of --minutes started (time.monotonic); default now. With repeat=5 each
+        training has a clock of its own.
     choices: options (minutes=5, target="accuracy=0.99" …) and the task's settings.
     """
     began = time.monotonic() if began is None else began
     from lamina.session import Session
 
     options, settings = divide(task, choices)
+    command = command or spelled(task, data, choices)
+    if options.repeat > 1:
+        from lamina import repeat
+
+        options = repeat.train_first(task, str(data), options, settings, watch=watch, say=say,
+                                     began=began, command=command)
+        began = time.monotonic()
+    if options.learning_curve:
+        from lamina.health import learning_curve
+
+        options = learning_curve.train_first(task, str(data), options, settings, watch=watch,
+                                             say=say)
     session = Session.start(task, str(data), options, settings, began=began, say=say,
-                            command=command or spelled(task, data, choices))
+                            command=command)
     return conducted(session, watch)
 
 
@@ -106,15 +119,17 @@ def conducted(session: Any, watch: Callable[[Point], None]) -> Trained:
 
 
 def evaluate(model: str | Path, data: str | Path | None = None, *, part: str | None = None,
-             offline: bool = False) -> list[dict[str, Any]]:
+             offline: bool = False, groups: tuple[str, ...] = ()) -> list[dict[str, Any]]:
     """Scores of a model with their 95 % intervals.
 
     data: default the data set the model was trained on.
     part: train, validation, test or all; default the test part where the data declare one or are
         the model's own, else all of it.
+    groups: columns; the scores of each of their groups follow those of all.
     """
     from lamina import artifact, scoring
     from lamina.session import find_data
+    from lamina.trust import fairness
 
     loaded = artifact.load(model)
     task = loaded.task
@@ -133,37 +148,45 @@ def evaluate(model: str | Path, data: str | Path | None = None, *, part: str | N
             any(example.target is not None for example in encoded.examples):
         raise UserError(f"{source}: some examples of the {part} part have no target")
     rows = scoring.rows(task, loaded.net, encoded, loaded.machine)
-    return scoring.scores(task.metrics, rows, seed=task.settings.seed,
-                        groups=[example.group for example in encoded.examples])
+    seed = task.settings.seed
+    return scoring.scores(task.metrics, rows, seed=seed,
+                          groups=[example.group for example in encoded.examples]) \
+        + fairness.scores(task.metrics, rows, read, encoded.examples, groups, seed=seed)
 
 
-def predict(model: str | Path, inputs: Sequence[str] = (), **changes: Any) -> Iterator[Answer]:
+def predict(model: str | Path, inputs: Sequence[str] = (), *, coverage: float | None = None,
+            **changes: Any) -> Iterator[Answer]:
     """Answers to inputs as the task reads them: files, folders, texts, rows, seeds.
 
+    coverage: chance that the set of labels or the interval holds the truth; default the run's.
     changes: settings that may change when answering, such as temperature=0.7.
     """
     from lamina import artifact
 
-    loaded = artifact.load(model)
-    return loaded.with_settings(changes).predict(list(inputs))
+    loaded = artifact.load(model).with_settings(changes)
+    if coverage is not None:
+        loaded = loaded.with_coverage(coverage)
+    return loaded.predict(list(inputs))
 
 
 def check(task: str, data: str | Path, *, offline: bool = False, seconds: float = 60.0,
-          **choices: Any) -> list[dict[str, Any]]:
-    """What may be wrong with a data set, most urgent first, before anything is trained.
+          **choices: Any) -> dict[str, Any]:
+    """What may be wrong with a data set, before anything is trained: "findings", the most urgent
+    first, and what was looked at.
 
-    seconds: for the dearer searches, which look at samples where the data are large.
+    seconds: for the checks, after reading; where the data are large they look at samples.
     choices: the task's settings. UserError: the data cannot be used.
     """
     from lamina import checks
-    from lamina.findings import ordered
     from lamina.parts import prepare
     from lamina.session import find_data
 
+    if not seconds > 0:
+        raise UserError(f"seconds: expected a number above 0, got {seconds:g}")
     kind = registry.find(task)
     made = kind(kind.Settings.make(choices, what=f"setting of {task}"))
     parts = prepare(made, find_data(kind, str(data), offline=offline))
-    return [one.to_json(parts.data) for one in ordered(checks.findings(made, parts, seconds))]
+    return checks.document(made, parts, str(data), seconds)
 
 
 def explain(model: str | Path, inputs: Sequence[str], *, method: str = "auto",
@@ -179,17 +202,20 @@ def explain(model: str | Path, inputs: Sequence[str], *, method: str = "auto",
 
 
 def attack(model: str | Path, data: str | Path | None = None, *, offline: bool = False,
-           strengths: tuple[float, ...] = (), examples: int = 500) -> dict[str, Any]:
+           strengths: tuple[float, ...] = (), examples: int = 500,
+           fixed: tuple[str, ...] = ()) -> dict[str, Any]:
     """How far a model's score falls under attacks and corruptions of growing strength.
 
     data: default the data set the model was trained on; its test part is used.
-    strengths: of the gradient attacks; default some that fit the kind of input.
+    strengths: of the attacks on images, as fractions of their range, and of the moves of a table's
+        numbers, in deviations; default some of both.
     examples: how many of the test part are attacked.
+    fixed: columns of a table that no attack may change.
     """
     from lamina import artifact, attacks
 
     return attacks.attack(artifact.load(model), data, offline=offline, strengths=strengths,
-                          examples=examples)
+                          examples=examples, fixed=fixed)
 
 
 def report(run: str | Path) -> dict[str, Any]:

@@ -8,6 +8,18 @@ from dataclasses import dataclass
 import numpy
 
 LONGEST_EPISODE = 1000  # steps after which an environment without a limit of its own is cut off
+NAMES = {  # of environments without names of their own: what is observed, what can be done
+    "CartPole": (("position of the cart", "speed of the cart", "angle of the pole",
+                  "turning speed of the pole"), ("push left", "push right")),
+    "MountainCar": (("position", "speed"), ("push left", "do not push", "push right")),
+    "Acrobot": (("cosine of the upper angle", "sine of the upper angle",
+                 "cosine of the lower angle", "sine of the lower angle",
+                 "turning speed of the upper link", "turning speed of the lower link"),
+                ("turn one way", "do not turn", "turn the other way")),
+    "LunarLander": (("sideways position", "height", "sideways speed", "upward speed", "angle",
+                     "turning speed", "left leg touches", "right leg touches"),
+                    ("no engine", "left engine", "main engine", "right engine")),
+}
 
 
 class NotPlayable(ValueError):
@@ -156,6 +168,36 @@ def play(name: str, seeds: Sequence[int],
         _, _, ended = copies.step(running.tolist(), actions)
         running = running[~ended]
     return copies
+
+
+def observed(name: str, seed: int, actions: Sequence[int]) -> numpy.ndarray:
+    """What was shown before each of these actions of an episode, (actions, *shape)."""
+    copies = Copies(name, 1)
+    copies.reset(0, seed)
+    found = numpy.empty((len(actions), *copies.shape), copies.observations.dtype)
+    for step, action in enumerate(actions):
+        found[step] = copies.observations[0]
+        copies.step([0], numpy.array([action]))
+    return found
+
+
+def names_of(name: str, numbers: int, actions: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What the numbers of an observation and the actions are called; counted where not known."""
+    base = name.rpartition("/")[2].partition("-v")[0]
+    shown, done = NAMES.get(base, ((), ()))
+    if len(shown) != numbers or len(done) != actions:
+        return (tuple(f"observation {i + 1}" for i in range(numbers)),
+                tuple(f"action {i}" for i in range(actions)))
+    return shown, done
+
+
+def discounted(rewards: Sequence[float], discount: float) -> list[float]:
+    """The discounted sum of the rewards from each step to the end."""
+    found, total = [], 0.0
+    for reward in reversed(rewards):
+        total = reward + discount * total
+        found.append(total)
+    return found[::-1]
 
 
 def replay(name: str, seed: int, actions: list[int], *, every: int = 1) -> list[numpy.ndarray]:

@@ -101,6 +101,16 @@ def png(pixels: numpy.ndarray) -> bytes:
     return buffer.getvalue()
 
 
+def recompressed(pixels: numpy.ndarray, *, quality: int) -> numpy.ndarray:
+    """The pixels as a JPEG file of that quality, 1 to 95, gives them back."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    _from_array(pixels).save(buffer, "JPEG", quality=quality)
+    back = numpy.asarray(Image.open(buffer))
+    return back[:, :, None] if back.ndim == 2 else back
+
+
 def save(pixels: numpy.ndarray, path: Path) -> None:
     """Write the pixels to a file whose suffix names the format."""
     _from_array(pixels).save(path)

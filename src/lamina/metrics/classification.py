@@ -10,11 +10,17 @@ def macro_f1(rows: numpy.ndarray) -> float:
 
     A class is its index; -1 stands for one that the model does not know.
     """
+    f1, total = f1_of_classes(rows)
+    return float(f1[total > 0].mean())
+
+
+def f1_of_classes(rows: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """F1 of each class from -1 on, and how often it occurs, as truth and as answer: (classes,)."""
     true, answered = rows.T.astype(int) + 1
     length = int(rows.max()) + 2
     right = numpy.bincount(true[true == answered], minlength=length)
     total = numpy.bincount(true, minlength=length) + numpy.bincount(answered, minlength=length)
-    return float((2 * right[total > 0] / total[total > 0]).mean())
+    return 2 * right / numpy.maximum(total, 1), total
 
 
 def auroc(rows: numpy.ndarray) -> float:

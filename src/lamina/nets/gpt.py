@@ -38,15 +38,31 @@ class GPT(nn.Module):
         tokens: whole numbers (batch, time).
         past: the cache that came with the tokens before these; None where there are none.
         """
+        return self.read(dropout(self.embed(tokens), self.dropout, self.training), past)
+
+    def embed(self, tokens: Tensor) -> Tensor:  # (batch, time) -> (batch, time, width)
+        """The vectors that the blocks read."""
+        return norm(self.embedding(tokens))
+
+    def read(self, x: Tensor, past: Cache | None = None) -> tuple[Tensor, Cache]:
+        """As `forward`, of vectors (batch, time, width)."""
         seen = past[0][0].shape[2] if past else 0
-        turns = rotations(seen, tokens.shape[1], self.depth, tokens.device)
-        x = norm(self.embedding(tokens))  # (batch, time, width)
-        x = dropout(x, self.dropout, self.training)
+        turns = rotations(seen, x.shape[1], self.depth, x.device)
         cache = []
         for index, block in enumerate(self.blocks):
             x, entry = block(x, turns, past[index] if past else None)
             cache.append(entry)
         return self.head(norm(x)), cache
+
+    def attention(self, x: Tensor) -> Tensor:  # (layers, batch, heads, time, time)
+        """How much each position, in the last dimension but one, takes from each, of vectors."""
+        turns = rotations(0, x.shape[1], self.depth, x.device)
+        seen = []
+        for block in self.blocks:
+            query, key, _ = block.look(norm(x), turns)
+            seen.append(weights(query, key))
+            x, _ = block(x, turns, None)
+        return torch.stack(seen)
 
 
 class Block(nn.Module):
@@ -75,13 +91,17 @@ class Block(nn.Module):
     def attend(self, x: Tensor, turns: tuple[Tensor, Tensor],
                past: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """What each position takes from itself and from those before it."""
-        query, key, value = (layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-                             for layer in (self.query, self.key, self.value))
-        query, key = rotate(norm(query), turns), rotate(norm(key), turns)
+        query, key, value = self.look(x, turns)
         if past is not None:
             key, value = torch.cat((past[0], key), 2), torch.cat((past[1], value), 2)
         mixed = attention(query, key, value)  # (batch, heads, time, depth)
         return self.output(mixed.transpose(1, 2).flatten(2)), (key, value)
+
+    def look(self, x: Tensor, turns: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values, each (batch, heads, time, depth)."""
+        query, key, value = (layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+                             for layer in (self.query, self.key, self.value))
+        return rotate(norm(query), turns), rotate(norm(key), turns), value
 
 
 def norm(x: Tensor) -> Tensor:
@@ -108,9 +128,14 @@ def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     The queries are those of the last positions. On a CPU the equation as written is up to 4 times
     faster than PyTorch's fused kernel, whose backward pass is slow in bfloat16.
     """
-    time, seen = query.shape[2], key.shape[2]
-    if query.is_cuda and time == seen:
+    if query.is_cuda and query.shape[2] == key.shape[2]:
         return scaled_dot_product_attention(query, key, value, is_causal=True)
+    return weights(query, key) @ value
+
+
+def weights(query: Tensor, key: Tensor) -> Tensor:  # (batch, heads, time, seen)
+    """softmax(Q Kᵀ / √depth) over no later position."""
+    time, seen = query.shape[2], key.shape[2]
     later = torch.full((time, seen), float("-inf"), dtype=query.dtype, device=query.device)
     scores = query * query.shape[-1] ** -0.5 @ key.transpose(-1, -2)
-    return (scores + later.triu(1 + seen - time)).softmax(-1) @ value
+    return (scores + later.triu(1 + seen - time)).softmax(-1)

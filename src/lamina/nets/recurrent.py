@@ -29,6 +29,13 @@ class LSTM(nn.Module):
         tokens: whole numbers (batch, time).
         past: the state after the tokens before these; None where there are none.
         """
-        x = dropout(self.embedding(tokens), self.dropout, self.training)
+        return self.read(dropout(self.embed(tokens), self.dropout, self.training), past)
+
+    def embed(self, tokens: Tensor) -> Tensor:  # (batch, time) -> (batch, time, width)
+        """The vectors that the memory reads."""
+        return self.embedding(tokens)
+
+    def read(self, x: Tensor, past: State | None = None) -> tuple[Tensor, State]:
+        """As `forward`, of vectors (batch, time, width)."""
         x, state = self.memory(x, past)  # (batch, time, width)
         return self.head(dropout(x, self.dropout, self.training)), state

@@ -27,7 +27,11 @@ class RowNet(nn.Module):
         self.bias = nn.Parameter(torch.zeros(members, outputs))
 
     def forward(self, numbers: Tensor, categories: Tensor) -> Tensor:  # (batch, members, outputs)
-        mixed = self.body(self.columns(numbers, categories))
+        return self.mix(self.columns(numbers, categories))
+
+    def mix(self, vectors: Tensor) -> Tensor:  # (batch, columns, width), as forward
+        """The outputs for the columns' vectors."""
+        mixed = self.body(vectors)
         return torch.einsum("bmw,mwo->bmo", mixed, self.weight) + self.bias
 
 

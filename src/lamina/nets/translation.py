@@ -177,3 +177,14 @@ def halvings(size: int) -> int:
     while size % 2 == 0 and size > 2:
         size, depth = size // 2, depth + 1
     return depth
+
+
+def squares(scores: Tensor, wanted: float) -> Tensor:
+    """The least-squares loss of a discriminator's scores (Mao et al. 2017)."""
+    return (scores.float() - wanted).square().mean()
+
+
+def judged(discriminator: nn.Module, real: Tensor, made: Tensor) -> Tensor:
+    """What a discriminator should lower: real patches score 1, made ones 0."""
+    on_real, on_made = discriminator(torch.cat([real, made])).chunk(2)
+    return (squares(on_real, 1.0) + squares(on_made, 0.0)) / 2

@@ -19,12 +19,14 @@ from torch.nn import functional
 from lamina.answers import Episode
 from lamina.budget import Budget, trapezoid
 from lamina.errors import UserError, nearest
+from lamina.findings import Finding
 from lamina.keys import key, numpy_generator
 from lamina.learning import Batch, Phase, Update
 from lamina.media import game
 from lamina.media.game import Start
 from lamina.metrics.metric import Metric
 from lamina.nets.value import OnlineAndTarget, QNetwork
+from lamina.probe import Probe, of_episode
 from lamina.settings import Settings, setting
 from lamina.source import Source
 from lamina.task import Data, Example, Facts, Task
@@ -32,6 +34,7 @@ from lamina.task import Data, Example, Facts, Task
 TEST_SEEDS = range(1000, 1100)
 VALIDATION_SEEDS = range(2000, 2020)
 FIRST_TRAINING_SEED = 10_000
+FEW_BATCHES = 40  # a replay memory that holds fewer is small
 LAST_SEED = 2**31 - 1  # the largest that every environment takes
 
 
@@ -150,6 +153,16 @@ class Control(Task):
             return policy(torch.from_numpy(observations).to(device)).argmax(1).cpu().numpy()
 
         return play(self.facts.environment, batch["seed"].tolist(), greedy)
+
+    def probe(self, net: nn.Module, batch: Batch) -> Probe:
+        """Of the episode of the first seed of the batch, played by the net."""
+        net = net.online if isinstance(net, OnlineAndTarget) else net
+        name = self.facts.environment
+        episode = self.answer(net, {"seed": batch["seed"][:1]})[0]
+        shown = torch.from_numpy(game.observed(name, episode.seed, episode.actions))
+        names, labels = game.names_of(name, shown[0].numel(), self.facts.actions)
+        returns = game.discounted(episode.rewards, self.settings.discount)
+        return of_episode(net, shown.to(batch["seed"].device), names, labels, returns)
 
     def baselines(self, train: Sequence[Example],
                   test: Sequence[Example]) -> dict[str, dict[str, numpy.ndarray]]:
@@ -297,6 +310,25 @@ class Experience(Source):
     def seed_of(self, i: int) -> int:
         """The seed of the episode that copy `i` plays now."""
         return training_seed(self.settings.seed, i, self.episodes[i])
+
+    def findings(self) -> list[Finding]:
+        """Whether it still explored at the end, and whether it remembered enough to learn from."""
+        chosen, found = self.settings, []
+        if self.epsilon > 2 * chosen.explore_last and self.epsilon > 0.2:
+            found.append(Finding(
+                "hint", "it still explored when the training ended",
+                f"{self.epsilon:.0%} of the last actions were random; the plan was "
+                f"{chosen.explore_last:.0%} after {chosen.explore_transitions:,} transitions, it "
+                f"played {self.transitions:,}",
+                f"train longer, or --explore-transitions {max(1, self.transitions // 2)}"))
+        enough = FEW_BATCHES * chosen.batch_size
+        if chosen.memory < enough and self.transitions > 2 * chosen.memory:
+            found.append(Finding(
+                "warning", "the replay memory is too small: its batches are much alike",
+                f"it holds the last {chosen.memory:,} of {self.transitions:,} transitions, "
+                f"{chosen.memory / chosen.batch_size:.3g} batches",
+                f"--memory {min(self.transitions, 5 * enough)}"))
+        return found
 
     def state_dict(self) -> dict[str, Any]:
         return {"step": self.step, "transitions": self.transitions,

@@ -24,6 +24,7 @@ from lamina.media import image, labelled
 from lamina.metrics.classification import MACRO_F1
 from lamina.metrics.metric import ACCURACY
 from lamina.nets.boltzmann import DeepBeliefNet
+from lamina.probe import Probe
 from lamina.settings import setting
 from lamina.source import Batches
 from lamina.splits import divide
@@ -184,6 +185,12 @@ class DeepBelief(Task):
         nearness = (-torch.cdist(visible(asked), means)).double().softmax(1)
         return {"most frequent label": self.rows(named(shares.expand(len(test), -1), labels), test),
                 "nearest mean image": self.rows(named(nearness, labels), test)}
+
+    def probe(self, net: nn.Module, batch: Batch) -> Probe:
+        pixels = batch["image"].float().view(-1, 1, self.facts.height, self.facts.width)
+        return Probe("image", pixels, lambda given: net(given.flatten(1) / 255),
+                     torch.zeros_like(pixels), tuple(self.facts.labels), batch.get("label"),
+                     low=0.0, high=255.0, relative_to="a black image: all visible units off")
 
     @classmethod
     def sample(cls, folder: Path) -> Path:

@@ -33,6 +33,8 @@ from lamina.metrics.image import (
 )
 from lamina.metrics.metric import Metric
 from lamina.nets import translation as nets
+from lamina.nets.translation import judged, squares
+from lamina.probe import Probe
 from lamina.settings import Settings as BaseSettings
 from lamina.settings import setting
 from lamina.source import Batches, Beside
@@ -242,6 +244,13 @@ class ImageTranslation(Task):
         made = self.exported(net)(scaled(batch["image"]), batch["domain"])
         return [Image(picture) for picture in pixels(made)]
 
+    def probe(self, net: nn.Module, batch: Batch) -> Probe:
+        generator = self.exported(net).directions[DIRECTIONS[self._domain]]
+        given = batch["image"].float()
+        mean = given.mean((2, 3), keepdim=True).expand_as(given)
+        return Probe("image", given, lambda images: (generator(scaled(images)).flatten(1) + 1)
+                     * 127.5, mean, (), low=0.0, high=255.0, relative_to="its own mean colour")
+
     def evaluate(self, net: nn.Module, batch: Batch,
                  examples: Sequence[Example]) -> dict[str, numpy.ndarray]:
         generators = self.exported(net)
@@ -331,17 +340,6 @@ def pixels(made: Tensor) -> numpy.ndarray:
 def pictures_last(tensor: Tensor) -> numpy.ndarray:
     """(pictures, channels, height, width) as (pictures, height, width, channels)."""
     return tensor.permute(0, 2, 3, 1).cpu().numpy()
-
-
-def squares(scores: Tensor, wanted: float) -> Tensor:
-    """The least-squares loss of a discriminator's scores (Mao et al. 2017)."""
-    return (scores.float() - wanted).square().mean()
-
-
-def judged(discriminator: nn.Module, real: Tensor, made: Tensor) -> Tensor:
-    """What a discriminator should lower: real patches score 1, made ones 0."""
-    on_real, on_made = discriminator(torch.cat([real, made])).chunk(2)
-    return (squares(on_real, 1.0) + squares(on_made, 0.0)) / 2
 
 
 def measured(made: numpy.ndarray, batch: Batch,

@@ -11,14 +11,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy
 import torch
 from torch import nn
 from torch.nn import functional
 
-from lamina import columns, settings
+from lamina import columns, probe, settings
 from lamina.answers import Answer, Label, Number
 from lamina.budget import Budget, cosine
 from lamina.errors import UserError, nearest
@@ -85,6 +85,7 @@ class TablePrediction(Task):
     Facts = TableFacts
     budget = Budget(epochs=25)
     examples_at_once = 2048
+    private: ClassVar[dict[str, Any]] = {"members": 1, "dropout": 0.0, "bins": 16, "width": 64}
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -213,6 +214,16 @@ class TablePrediction(Task):
     def answer(self, net: nn.Module, batch: Batch) -> list[Answer]:
         outputs = net(batch["numbers"], batch["categories"]).double()
         return answers((outputs.softmax(2) if self.facts.labels else outputs).mean(1), self.facts)
+
+    def probe(self, net: nn.Module, batch: Batch) -> probe.Probe:
+        facts, targets = self.facts, batch.get("target")
+        if facts.labels:  # the logarithms of the ensemble's probabilities
+            return probe.of_row(net, facts.columns, batch, lambda vectors: net.mix(
+                vectors).log_softmax(2).logsumexp(1), facts.labels, targets)
+        scale, centre = facts.deviation, facts.mean  # so that the outputs are the target's own
+        return probe.of_row(net, facts.columns, batch, lambda vectors: net.mix(
+            vectors).mean(1) * scale + centre, ("the number",),
+            None if targets is None else targets * scale + centre)
 
     def baselines(self, train: Sequence[Example],
                   test: Sequence[Example]) -> dict[str, dict[str, numpy.ndarray]]:

@@ -25,6 +25,7 @@ from lamina.metrics import frequencies
 from lamina.metrics.metric import Metric, ratio
 from lamina.nets.gpt import GPT
 from lamina.nets.recurrent import LSTM
+from lamina.probe import Probe, of_prompt
 from lamina.settings import Settings as BaseSettings
 from lamina.settings import setting
 from lamina.source import Source
@@ -194,6 +195,10 @@ class TextGeneration(Task):
                   test: Sequence[Example]) -> dict[str, dict[str, numpy.ndarray]]:
         counted = frequencies.costs([whole(one) for one in train], [whole(one) for one in test])
         return {name: scored(nats, test) for name, nats in counted.items()}
+
+    def probe(self, net: nn.Module, batch: Batch) -> Probe:
+        pieces = vocabulary_of(self.settings, self.facts).pieces
+        return of_prompt(net, batch, pieces, self.settings.context)
 
     @classmethod
     def sample(cls, folder: Path) -> Path:
