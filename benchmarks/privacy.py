@@ -1,6 +1,6 @@
 """What privacy costs and what it gives: accuracy, the epsilon spent, and the membership attack.
 
-    python benchmarks/privacy.py [--minutes 4] [--seeds 3]
+    python benchmarks/privacy.py [--epochs 6] [--seeds 3]
 
 Trains mnist with and without differential privacy, and a hundredth of it, which a net can learn by
 heart. Writes benchmarks/results/privacy.json.
@@ -42,13 +42,13 @@ def run(*words: object) -> dict:
 def main() -> None:
     """Train, print a line each, write the file."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=4)
+    parser.add_argument("--epochs", type=float, default=6)
     parser.add_argument("--seeds", type=int, default=3)
     given = parser.parse_args()
     commands = {
-        "not private": ("--minutes", given.minutes),
-        "epsilon 3": ("--minutes", given.minutes, "--private-epsilon", 3),
-        "epsilon 1": ("--minutes", given.minutes, "--private-epsilon", 1),
+        "not private": ("--epochs", given.epochs),
+        "epsilon 3": ("--epochs", given.epochs, "--private-epsilon", 3),
+        "epsilon 1": ("--epochs", given.epochs, "--private-epsilon", 1),
         "learnt by heart, not private": (*FEW, "--net", "cnn"),
         "the same few, epsilon 3": (*FEW, "--private-epsilon", 3)}
     found = {}

@@ -102,6 +102,8 @@ def measured(subject: Subject, kind: str, effort: Effort, *, shares: Sequence[fl
 
 def pace(subject: Subject, kind: str) -> float:
     """Seconds that one example takes to be answered; the first pass warms up."""
+    if kind == "text":
+        subject = texts.continued(subject)
     some = Part(subject.part.examples[:TRIAL], tensors(subject.part.batch, slice(TRIAL)))
     batch = {name: values.to(subject.machine.device) for name, values in some.batch.items()}
     took = 0.0
