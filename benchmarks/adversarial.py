@@ -16,6 +16,11 @@ from pathlib import Path
 
 from common import write
 
+from lamina import artifact, attacks
+from lamina.attacks import pictures
+from lamina.attacks.pictures import Effort
+from lamina.attacks.subject import Subject
+
 KEPT = ("value", "low", "high", "n")
 
 
@@ -42,10 +47,12 @@ def trained(folder: Path, *words: object) -> dict:
             "threads": cost["threads"], "accuracy": {name: score[name] for name in KEPT}}
 
 
-def attacked(folder: Path, examples: int, strengths: str) -> list[dict]:
-    """The curves of `lamina attack`: PGD with 40 steps and two restarts, FGSM, corruptions."""
-    found = json.loads(lamina("attack", folder, "--examples", examples, "--strengths", strengths,
-                              "--json"))
+def attacked(folder: Path, examples: int, strengths: list[float]) -> list[dict]:
+    """The curves of PGD with 40 steps and two restarts, of FGSM, and of corruptions."""
+    model = artifact.load(folder)
+    part, _ = attacks.attacked_part(model, None, offline=False, most=examples)
+    subject = Subject(model.task, model.net, model.machine, part, 0)
+    found = pictures.measured(subject, Effort(strengths, (3,), 40, 2))
     if found["masked"]:
         print("gradients look masked:", found["masked"], flush=True)
     return [{"name": "clean", **found["clean"]}, *found["curves"], {"masked": found["masked"]}]
@@ -67,7 +74,7 @@ def main() -> None:
     parser.add_argument("--strength", type=float, default=0.1)
     parser.add_argument("--data", default="mnist")
     given, more = parser.parse_known_args()  # what else is given goes to `lamina train`
-    strengths = ",".join(map(str, sorted({0.02, 0.05, 0.1, 0.15, 0.2, given.strength})))
+    strengths = sorted({given.strength / 2, given.strength})
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, extra in (("plain", ()), ("hardened", ("--adversarial", given.strength))):

@@ -257,10 +257,17 @@ def do_report(words: list[str]) -> int:
     from lamina.report import to_text
 
     document = verbs.report(run)
+    from lamina import verbs
+    from lamina.report import to_text
+
+    document = verbs.report(run)
     if choices.get("markdown"):
-        print((Path(run) / "report.md").read_text(), end="")
-        return 0
-    print(json.dumps(document, indent=2) if choices.get("json") else to_text(document))
+        text = Path(run) / "report.md"
+        if not text.is_file():
+            raise UserError(f"{run} has no report.md; lamina resume {run} writes it")
+        print(text.read_text(), end="")
+    else:
+        print(json.dumps(document, indent=2) if choices.get("json") else to_text(document))
     return 0
 
 
