@@ -69,7 +69,12 @@ def full(runs, tmp_path_factory):
                     "html": thumbnail} for i in range(EXAMPLES)]}
     hints = [{"level": "hint", "what": f"hint {i}", "evidence": "", "do": "look"}
              for i in range(9)]
-    made = {**document, "fairness": rows["fairness"], "learning_curve": LEARNING_CURVE,
+    explained = [{**one, "html": thumbnail} for one in document["explanations"]["explained"]]
+    robustness = {**document["robustness"], "sheet": [
+        {**one, "html": thumbnail} for one in document["robustness"]["sheet"]]}
+    made = {**document, "explanations": {**document["explanations"], "explained": explained},
+            "robustness": robustness,
+            "fairness": rows["fairness"], "learning_curve": LEARNING_CURVE,
             "privacy": PRIVACY, "findings": [*hints, finding]}
     folder = tmp_path_factory.mktemp("full")
     for name in ("log.jsonl", "settings.json"):

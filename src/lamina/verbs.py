@@ -69,9 +69,12 @@ def train(task: str, data: str | Path, *, watch: Callable[[Point], None] = silen
     choices: options (minutes=5, target="accuracy=0.99" …) and the task's settings.
     """
     began = time.monotonic() if began is None else began
+    from lamina import privacy
     from lamina.session import Session
 
     options, settings = divide(task, choices)
+    if options.private_epsilon is not None:
+        privacy.require(registry.find(task), options)
     command = command or spelled(task, data, choices)
     if options.repeat > 1:
         from lamina import repeat
