@@ -61,7 +61,10 @@ def gradient_bursts(lines: Lines, name: str) -> float:
 
 
 def spikes(losses: Sequence[float]) -> list[int]:
-    """Where a loss jumps far above its neighbours: six deviations, and by half of its value."""
+    """Where a loss jumps far above its neighbours: six deviations, and by half of its value.
+
+    A jump that lasts for a few lines of the log counts once.
+    """
     values = numpy.asarray(losses, float)
     if len(values) < 20 or values.min() <= 0:
         return []
@@ -69,7 +72,8 @@ def spikes(losses: Sequence[float]) -> list[int]:
     around = numpy.array([numpy.median(logs[max(0, i - 4) : i + 5]) for i in range(len(logs))])
     above = logs - around
     deviation = 1.4826 * numpy.median(abs(above))
-    return numpy.flatnonzero(above > max(6 * deviation, math.log(1.5))).tolist()
+    high = numpy.flatnonzero(above > max(6 * deviation, math.log(1.5)))
+    return high[numpy.diff(high, prepend=-10) > 4].tolist()
 
 
 def fell(losses: Sequence[float]) -> float:
