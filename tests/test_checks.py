@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from tests_data import needs_data
 
-from lamina import checks, cli, datasets, tasks
+from lamina import checks, cli, datasets, intervals, tasks
 from lamina.checks import likeness, shingles, twosample
 from lamina.checks.material import Material
 from lamina.datasets import prepare as preparation
@@ -424,8 +424,8 @@ def test_chances_under_no_difference_are_even():
 
 
 def test_holm_by_hand():
-    assert twosample.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert twosample.holm([]) == []
+    assert intervals.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert intervals.holm([]) == []
 
 
 # ---- files --------------------------------------------------------------------------------------

@@ -101,7 +101,7 @@ def case_of(run) -> Case:
 
 @pytest.fixture(scope="module")
 def noisy(tmp_path_factory):
-    """digits with 4 % of all labels flipped: a trained case, and the truth by place in each part."""
+    """digits with 4 % of all labels flipped: a trained case, and the truth by place."""
     folder = tmp_path_factory.mktemp("noisy")
     items = labelled.read(find("digits", offline=True))
     truth = numpy.array([int(item.target) for item in items])

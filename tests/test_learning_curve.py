@@ -1,6 +1,7 @@
 """Learning from a share of the data, and what a curve over shares says."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -122,7 +123,8 @@ def test_a_campaign_trains_beside_the_main_run_and_keeps_what_is_finished(sample
         assert part["steps"] == "8"
     kept = learning_curve.folder_of(tmp_path / "run", 0.5)
     before = (kept / "report.json").stat().st_mtime_ns
-    options = Options.make({"run": str(tmp_path / "run2"), "steps": 8, "learning_curve": True})
+    options = Options.make({"run": str(tmp_path / "run2"), "steps": 8, "threads": 1,
+                            "learning_curve": True})
     for fraction in learning_curve.FRACTIONS:
         learning_curve.folder_of(tmp_path / "run", fraction).rename(
             learning_curve.folder_of(tmp_path / "run2", fraction))
@@ -130,5 +132,8 @@ def test_a_campaign_trains_beside_the_main_run_and_keeps_what_is_finished(sample
                                options, {"net": "mlp"}, watch=lambda point: None, say=said.append)
     moved = learning_curve.folder_of(tmp_path / "run2", 0.5)
     assert (moved / "report.json").stat().st_mtime_ns == before
-    with pytest.raises(UserError, match="was trained with net mlp"):
-        learning_curve.same(moved, {"net": "cnn"})
+    for changes, settings in (({}, {"net": "cnn"}), ({"steps": 9}, {"net": "mlp"})):
+        with pytest.raises(UserError, match="trained with other settings, steps, data"):
+            learning_curve.train_first(
+                "image-classification", str(samples("image-classification")),
+                replace(options, **changes), settings, watch=lambda point: None, say=said.append)

@@ -172,7 +172,7 @@ def do_predict(words: list[str]) -> int:
         choices["coverage"] = convert(choices["coverage"], float, "coverage")
     for number, answer in enumerate(verbs.predict(model, inputs, **choices)):
         if save is not None:
-            path = save if number == 0 else save.with_stem(f"{save.stem}-{number + 1}")
+            path = numbered(save, number)
             answer.save(path)
             print(f"wrote {path}", file=sys.stderr)
         if as_json:
@@ -182,6 +182,11 @@ def do_predict(words: list[str]) -> int:
                 print(piece, end="", flush=True)
             print()
     return 0
+
+
+def numbered(save: Path, number: int) -> Path:
+    """Where the answer of that number goes: the file asked for, then -2, -3 …"""
+    return save if number == 0 else save.with_stem(f"{save.stem}-{number + 1}")
 
 
 def do_check(words: list[str]) -> int:
@@ -215,7 +220,7 @@ def do_explain(words: list[str]) -> int:
 
     for number, explanation in enumerate(verbs.explain(model, inputs, **choices)):
         if save is not None:
-            path = save if number == 0 else save.with_stem(f"{save.stem}-{number + 1}")
+            path = numbered(save, number)
             explanation.save(path)
             print(f"wrote {path}", file=sys.stderr)
         print(json.dumps(explanation.to_json(), ensure_ascii=False) if as_json
@@ -258,7 +263,6 @@ def do_report(words: list[str]) -> int:
 
     document = verbs.report(run)
     from lamina import verbs
-    from lamina.report import to_text
 
     document = verbs.report(run)
     if choices.get("markdown"):

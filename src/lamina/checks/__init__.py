@@ -13,7 +13,6 @@ from lamina.checks.checked import Checked
 from lamina.checks.material import PARTS, Material
 from lamina.errors import UserError
 from lamina.findings import Finding, ordered
-from lamina.numbers import count
 from lamina.parts import Parts
 from lamina.task import Task
 
@@ -126,10 +125,6 @@ def save(document: dict[str, Any], path: Path) -> None:
 
 def page(document: dict[str, Any]) -> str:
     """One file that asks nothing of anyone: no script, no font, no request."""
-    import jinja2
+    from lamina import report
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parents[1]), autoescape=True,
-        trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
-    environment.filters.update(count=count)
-    return environment.get_template("page/check.html.jinja").render(document=document)
+    return report.templates().get_template("page/check.html.jinja").render(document=document)

@@ -7,6 +7,7 @@ from lamina.checks.checked import Checked
 from lamina.checks.features import features, targets
 from lamina.checks.material import Material
 from lamina.findings import Finding, Sighting
+from lamina.intervals import holm
 
 CHANCE = 0.01  # p after correction, above which a difference may be chance
 NOTICED, LARGE = 0.1, 0.4  # sizes of an effect: a warning, an error
@@ -29,7 +30,7 @@ def find(material: Material) -> Checked:
                     other.dtype != values.dtype or material.late():
                 continue
             tests.append((held, name, *twosample.compare(values, other)))
-    corrected = twosample.holm([p for *_, p in tests])
+    corrected = holm([p for *_, p in tests])
     found = [(held, name, effect, p) for (held, name, effect, _), p in
              zip(tests, corrected, strict=True) if p < CHANCE and effect >= NOTICED]
     findings = [finding(material, held, [row[1:] for row in found if row[0] == held], known)

@@ -9,6 +9,7 @@ from lamina.checks.features import features, targets
 from lamina.checks.material import Material
 from lamina.findings import Finding, Sighting
 from lamina.keys import numpy_generator
+from lamina.metrics.metric import R2
 
 BINS = 64  # into which a column of numbers is cut
 FEWEST = 5  # learning examples of a bin or category; rarer ones are taken together
@@ -123,8 +124,8 @@ def line_told(values: numpy.ndarray, target: numpy.ndarray, learning: numpy.ndar
 
 def explained(guess: numpy.ndarray, target: numpy.ndarray) -> float:
     """The share of the variance that is explained, R²."""
-    variance = ((target - target.mean()) ** 2).sum()
-    return float(1 - ((guess - target) ** 2).sum() / variance) if variance > 0 else 0.0
+    value = R2.score(numpy.column_stack(((guess - target) ** 2, target)))
+    return value if value == value else 0.0  # no variance, nothing to explain
 
 
 def finding(material: Material, name: str, score: float, sure: bool, count: int) -> Finding:

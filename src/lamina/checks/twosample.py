@@ -50,16 +50,6 @@ def chi_square(first: numpy.ndarray, second: numpy.ndarray) -> tuple[float, floa
     return distance, float(p)
 
 
-def holm(chances: list[float]) -> list[float]:
-    """The p values after Holm's correction (1979) for testing so many at once."""
-    order = numpy.argsort(chances, kind="stable")
-    corrected, highest = [0.0] * len(chances), 0.0
-    for rank, place in enumerate(order.tolist()):
-        highest = max(highest, min(1.0, (len(chances) - rank) * chances[place]))
-        corrected[place] = highest
-    return corrected
-
-
 def compare(first: numpy.ndarray, second: numpy.ndarray) -> tuple[float, float]:
     """Size of the effect, 0 to 1, and p for two samples of numbers or of categories.
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lamina.case import Case
 from lamina.explanations.rows import grouped
+from lamina.intervals import student
 from lamina.keys import generator, numpy_generator
 from lamina.probe import Probe
 from lamina.task import tensors
@@ -82,7 +83,5 @@ def quality(probe: Probe):
 
 def spread(falls: numpy.ndarray) -> tuple[float, float, float]:
     """The mean over repeats and its 95 % interval."""
-    times = {3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262}
-    factor = times.get(len(falls), 2.262 if len(falls) < 15 else 2.145)  # Student's t
-    half = factor * falls.std(ddof=1) / len(falls) ** 0.5
+    half = student(len(falls) - 1) * falls.std(ddof=1) / len(falls) ** 0.5
     return float(falls.mean()), float(falls.mean() - half), float(falls.mean() + half)

@@ -19,7 +19,9 @@ from lamina.health import forecast
 from lamina.health.course import WORTH_SAYING, error_of, unit_of
 from lamina.metrics.metric import Metric
 from lamina.options import Options
+from lamina.repeat import is_same, same_data
 from lamina.run import Point
+from lamina.settings import Settings
 
 FRACTIONS = (0.125, 0.25, 0.5)
 MORE = (2.0, 10.0)  # times the data
@@ -35,16 +37,18 @@ def train_first(task: str, data: str, options: Options, settings: dict[str, Any]
     length = (f"{budget.minutes / (len(FRACTIONS) + 1):.3g} minutes each, as long as the main one"
               if budget.minutes else "of as many steps as the main one")
     say(f"{len(FRACTIONS)} trainings on less data come first, {length}")
+    chosen = tasks.find(task).Settings.make(settings, what=f"setting of {task}")
     for fraction in FRACTIONS:
         place = folder_of(folder, fraction)
+        asked = replace(options, learning_curve=False, repeat=1, run=str(place),
+                        fraction=fraction * options.fraction, **shortened(budget, fraction))
+        if (place / "settings.json").is_file():
+            same(place, task, data, asked, chosen)
         if (place / "report.json").is_file():
-            same(place, settings)
             say(f"{place} is finished already and is kept")
         elif (place / "settings.json").is_file():
             verbs.resume(place, watch=watch, say=say)
         else:
-            asked = replace(options, learning_curve=False, repeat=1, run=str(place),
-                            fraction=fraction * options.fraction, **shortened(budget, fraction))
             changed = {name: value for name, value in asked.to_json().items()
                        if value != getattr(Options(), name)}
             verbs.train(task, data, watch=watch, say=say, **changed, **settings)
@@ -62,13 +66,12 @@ def shortened(budget: Budget, fraction: float) -> dict[str, Any]:
             "epochs": budget.epochs and budget.epochs / fraction, "steps": budget.steps}
 
 
-def same(folder: Path, settings: dict[str, Any]) -> None:
-    """UserError if a finished run was trained with other settings."""
-    written = read_settings(folder)["settings"]
-    for name, value in settings.items():
-        if str(written.get(name)) != str(value):
-            raise UserError(f"{folder} was trained with {name} {written.get(name)}, expected "
-                            f"{value}; remove it, or give another --run folder")
+def same(folder: Path, task: str, data: str, asked: Options, chosen: Settings) -> None:
+    """UserError if a run was made by another command, or from other data than these are now."""
+    if not (is_same(folder, task, asked, chosen) and same_data(task, data, asked, chosen)(
+            read_settings(folder)["data"]["fingerprint"])):
+        raise UserError(f"{folder} was trained with other settings, steps, data or versions than "
+                        "are asked for now; remove it, or give another --run folder")
 
 
 # ---- what the report says -------------------------------------------------------------------

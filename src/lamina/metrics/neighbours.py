@@ -1,6 +1,5 @@
 """The nearest example on raw input: it learns nothing and is hard to beat where data are few."""
 
-import torch
 from torch import Tensor
 
 WORK = 1.5e10  # multiplications that a baseline may take, about a second of one core
