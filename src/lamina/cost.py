@@ -92,7 +92,7 @@ def measured(case: Case, meter: Meter, *, began: float, reading: float, report: 
     """
     run, learning = case.run, max(case.run.seconds, 1e-9)
     count = len(next(iter(case.parts.train.values())))
-    evaluating = run.evaluating_seconds
+    evaluating = run.spent.seconds.get("evaluation", 0.0)
     return {"seconds": round(time.monotonic() - began, 2),
             "learning_seconds": round(run.seconds, 2),
             "reading_seconds": round(reading, 2), "evaluating_seconds": round(evaluating, 2),

@@ -1,24 +1,38 @@
-"""The machine a run learns on: device, precision, threads; measured or given, then fixed."""
+"""The machine a run learns on: device, precision, threads …; measured or given, then fixed."""
 
 import contextlib
+import importlib.util
 import os
 import platform
 import resource
+import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import torch
 
 from lamina.errors import UserError
 
 
-@dataclass
+@dataclass(frozen=True)
 class Machine:
-    """Where and how tensors are computed. Two runs agree bit for bit only on equal machines."""
+    """Where and how tensors are computed. Two runs agree bit for bit only on equal machines.
+
+    precision: "float32" or "bfloat16".
+    threads: of the CPU.
+    layout: of images and their maps in memory, "channels_last" or "contiguous".
+    optimizer_kernel: how a step over many weights is done: "fused" into one kernel, by
+        "foreach" operations on all at once, or in a "loop"; where an optimizer has it.
+    compile: a mode of torch.compile, or "no".
+    """
 
     device: torch.device
-    precision: str  # "float32" or "bfloat16"
+    precision: str
     threads: int
+    layout: str = "channels_last"
+    optimizer_kernel: str = "fused"
+    compile: str = "no"
 
     def autocast(self) -> contextlib.AbstractContextManager:
         """The context in which losses are computed."""
@@ -26,16 +40,18 @@ class Machine:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
-    def to_json(self) -> dict:
-        return {"device": str(self.device), "precision": self.precision, "threads": self.threads}
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "device": str(self.device)}
 
 
 def machine(*, device: str = "auto", precision: str = "auto", threads: int = 0,
+            layout: str = "auto", optimizer_kernel: str = "auto", compile: str = "auto",
             enough: int | None = None) -> Machine:
-    """The machine asked for; "auto" is a GPU where there is one, and float32 until measured.
+    """The machine asked for; "auto" is a GPU where there is one, and else what is as good as
+    always fast, until something else is measured to be faster.
 
     threads: of the CPU; 0 leaves torch's own choice, or `enough` where that is less.
-    UserError: a device that this torch does not have.
+    UserError: a device that this torch does not have; compile where nothing can compile.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -49,8 +65,25 @@ def machine(*, device: str = "auto", precision: str = "auto", threads: int = 0,
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads such memory
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    chosen = "float32" if precision == "auto" else precision
-    return Machine(torch.device(device), chosen, torch.get_num_threads())
+    usual = Machine(torch.device(device), "float32", torch.get_num_threads())
+    if compile not in ("auto", "no") and not compiles(usual.device):
+        raise UserError(f"compile: torch.compile found no {compiler(usual.device)} here; "
+                        "install it, or leave --compile out")
+    asked = {"precision": precision, "layout": layout, "optimizer_kernel": optimizer_kernel,
+             "compile": compile}
+    return replace(usual, **{name: value for name, value in asked.items() if value != "auto"})
+
+
+def compiler(device: torch.device) -> str:
+    """What torch.compile needs there."""
+    return "Triton" if device.type == "cuda" else "C++ compiler"
+
+
+def compiles(device: torch.device) -> bool:
+    """Whether torch.compile can work there."""
+    if device.type == "cuda":
+        return importlib.util.find_spec("triton") is not None
+    return shutil.which(os.environ.get("CXX", "g++")) is not None
 
 
 def bfloat16_may_pay() -> bool:

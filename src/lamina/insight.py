@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from lamina import checks, health
+from lamina import checks, health, profile
 from lamina.attacks import robustness
 from lamina.case import Case
 from lamina.explanations import gallery
@@ -26,6 +26,7 @@ PARTS: tuple[tuple[str, float, Callable[[Case, float], Insight]], ...] = (
     ("membership", 0.2, membership.measure),
     ("data_check", 0.6, checks.measure),
     ("robustness", 1.0, robustness.measure),
+    ("profile", 0.0, profile.measure),
 )
 
 

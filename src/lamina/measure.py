@@ -3,17 +3,24 @@
 import copy
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import torch
 
 from lamina.answers import Label
 from lamina.choice import GALLERY_SECONDS
-from lamina.device import Machine, bfloat16_may_pay
+from lamina.device import bfloat16_may_pay, compiles
 from lamina.learning import Phase
+from lamina.options import Options
 from lamina.run import Run, optimizers_of
 from lamina.scoring import Part, rows
-from lamina.task import tensors
+from lamina.task import images_last, tensors
+
+TRIAL_STEPS = 5  # at least, to tell how fast a step is
+LONG = 60.0  # seconds of learning, from which on trials of a few seconds pay
+WORTH_COMPILING = 600.0  # seconds of learning, from which on torch.compile may pay back its minute
 
 
 def seconds_per_step(run: Run, seconds: float) -> float:
@@ -38,7 +45,7 @@ def time_steps(run: Run, phase: Phase, seconds: float) -> float:
     """The mean time of a step without its fastest and slowest tenth, after two that warm up."""
     times: list[float] = []
     end = math.inf
-    while len(times) < 5 or (time.monotonic() < end and len(times) < 2000):
+    while len(times) < TRIAL_STEPS or (time.monotonic() < end and len(times) < 2000):
         began = time.perf_counter()
         run.learn(phase)
         if run.machine.device.type == "cuda":
@@ -52,34 +59,55 @@ def time_steps(run: Run, phase: Phase, seconds: float) -> float:
     return sum(middle) / len(middle)
 
 
-def choose_machine(run: Run, seconds: float, *, precision: bool, threads: bool) -> float:
-    """Keep what is faster by a tenth: bfloat16 where the task allows it, half of the threads.
+def choose_machine(run: Run, asked: Options, *, seconds: float, learning: float) -> float:
+    """Keep what is faster by a tenth, one thing after another; gives seconds per step.
 
-    precision, threads: whether they may be chosen; half of the threads are faster where another
-    process keeps some cores busy. Gives seconds per step. All that was done for it is undone.
+    Nothing that is tried changes what is learnt beyond rounding, and all that was done for it is
+    undone. asked: what it leaves at "auto" may be chosen.
+    seconds: for everything but compiling. learning: seconds that will be learnt for.
     """
-    candidates = []
-    if precision and "bfloat16" in run.task.precisions and bfloat16_may_pay():
-        candidates.append({"precision": "bfloat16"})
-    if threads and run.machine.device.type == "cpu" and run.machine.threads > 1:
-        candidates.append({"threads": run.machine.threads // 2})
-    each = seconds / (1 + len(candidates))
-    fastest = seconds_per_step(run, each)
-    for change in candidates:
+    began = time.monotonic()
+    fastest = seconds_per_step(run, seconds / 4)
+    for change in candidates(run, asked, learning):
+        left = began + seconds - time.monotonic()
+        if "compile" not in change and left < TRIAL_STEPS * fastest * len(run.phases):
+            continue
         before = run.machine
-        settle(run, replace(before, **change))
-        found = seconds_per_step(run, each)
+        run.settle(replace(before, **change))
+        found = seconds_per_step(run, max(0.0, min(left, seconds / 4)))
         if found < 0.9 * fastest:
             fastest = found
         else:
-            settle(run, before)
+            run.settle(before)
     return fastest
 
 
-def settle(run: Run, machine: Machine) -> None:
-    """From now on, learn so."""
-    run.machine = machine
-    torch.set_num_threads(machine.threads)
+def choose_for_long(run: Run, asked: Options) -> None:
+    """As `choose_machine`, for a run whose steps are given, if they take so long that it pays."""
+    if run.plan.total < 40 * TRIAL_STEPS:
+        return
+    expected = run.plan.total * seconds_per_step(run, 0.0)
+    if expected > LONG:
+        choose_machine(run, asked, seconds=0.05 * LONG, learning=expected)
+
+
+def candidates(run: Run, asked: Options, learning: float) -> Iterator[dict[str, Any]]:
+    """Changes of the machine that may make a step faster, the most promising first."""
+    machine, private = run.machine, run.privacy is not None  # whose noise is added in float32
+    if asked.precision == "auto" and "bfloat16" in run.task.precisions and not private \
+            and bfloat16_may_pay():
+        yield {"precision": "bfloat16"}
+    if asked.threads == 0 and machine.device.type == "cpu" and machine.threads > 1:
+        yield {"threads": machine.threads // 2}  # faster where others keep some cores busy
+    if asked.optimizer_kernel == "auto" and machine.device.type == "cuda":
+        yield {"optimizer_kernel": "foreach"}  # a CPU gains from a fused kernel, always
+    if asked.layout == "auto" and images_last(run.net):
+        yield {"layout": "contiguous"}
+    if asked.compile == "auto" and not private and learning > WORTH_COMPILING \
+            and compiles(machine.device):
+        yield {"compile": "default"}
+        if machine.device.type == "cuda":
+            yield {"compile": "reduce-overhead"}  # CUDA graphs
 
 
 def seconds_per_evaluation(run: Run) -> float:

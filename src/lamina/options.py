@@ -26,11 +26,18 @@ class Options(Checked):
     micro_batches: int = setting(1, "parts of each batch, to save memory", low=1, high=65536)
     save_seconds: float = setting(30.0, "time between checkpoints", low=0, high=86400)
     precision: Literal["auto", "float32", "bfloat16"] = setting(
-        "auto", "of the arithmetic; auto: the faster of what the task allows when there are "
-                "--minutes, else float32")
+        "auto", "of the arithmetic; auto: what is measured to be faster, float32 with --steps")
     device: str = setting("auto", "cpu, cuda, cuda:1 …; auto: a GPU where there is one")
     threads: int = setting(0, "of the CPU; 0: torch's own choice, or half of it where that is "
-                              "faster when there are --minutes", low=0, high=4096)
+                              "measured to be faster", low=0, high=4096)
+    layout: Literal["auto", "channels_last", "contiguous"] = setting(
+        "auto", "of images in memory; auto: what is measured to be faster, else channels_last")
+    optimizer_kernel: Literal["auto", "fused", "foreach", "loop"] = setting(
+        "auto", "how a step is taken over all weights; auto: fused where there is such a kernel")
+    compile: Literal["auto", "no", "default", "reduce-overhead", "max-autotune"] = setting(
+        "auto", "mode of torch.compile; auto: tried where the time is long enough to pay it back")
+    profile: bool = setting(False, "say where the time of a step goes, and how near it comes to "
+                                   "what the machine can do")
     offline: bool = setting(False, "never use the network")
     fraction: float = setting(1.0, "of the training part to learn from", low=1e-6, high=1)
     repeat: int = setting(1, "trainings with different seeds; the report gives the spread",

@@ -263,6 +263,7 @@ def require(kind: type[Task], options: Options) -> None:
                         f"expected {' or '.join(able)}")
     for name, why in (
             ("micro_batches", "examples' gradients are taken a few at a time anyway"),
+            ("profile", "it takes steps that nobody learns from"),
             ("adversarial", "the random start of each attack depends on the batch around it"),
             ("repeat", "every one of the trainings would spend as much again"),
             ("learning_curve", "every one of the trainings would spend as much again")):

@@ -5,8 +5,8 @@
         print(point.step, point.losses, point.scores)
 """
 
+import contextlib
 import copy
-import json
 import math
 import time
 from bisect import bisect_right
@@ -24,15 +24,17 @@ from lamina.adversary import ROBUST, Adversary
 from lamina.budget import Plan
 from lamina.device import Machine
 from lamina.errors import UserError
+from lamina.journal import Journal
 from lamina.keys import seed_all
 from lamina.learning import Batch, Phase, Update
 from lamina.metrics.metric import improves
 from lamina.privacy import Privacy
 from lamina.scoring import Part, point_scores, rows
-from lamina.storage import write
+from lamina.stopwatch import Stopwatch
 from lamina.task import Task, images_last
 
 LOG_POINTS = 200  # lines of losses over a run
+KERNELS = {"fused", "foreach"}  # as optimizers call them
 ROLLBACKS = 3  # before a loss that is not finite ends the run
 
 
@@ -70,10 +72,8 @@ class Run:
                  save_seconds: float = 30.0, adversary: Adversary | None = None,
                  privacy: Privacy | None = None,
                  say: Callable[[str], None] = print):
-        self.task, self.machine, self.plan = task, machine, plan
+        self.task, self.plan = task, plan
         self.net = net.to(machine.device)
-        if images_last(net):
-            net.to(memory_format=torch.channels_last)
         self.validation, self.folder, self.say = validation, folder, say
         self.save_seconds, self.adversary, self.privacy = save_seconds, adversary, privacy
         self.evaluations, self.micro_batches, self.target = evaluations, micro_batches, target
@@ -84,6 +84,7 @@ class Run:
             raise TypeError(f"{type(task).__name__}.phases() gave no phase")
         if privacy is not None:
             self.phases = privacy.phases(self.net, self.phases)
+        self.settle(machine)
         total = sum(phase.share for phase in self.phases)
         self.ends = [end / total for end in accumulate(phase.share for phase in self.phases)]
         self.rates = [[group["lr"] for optimizer in optimizers_of(phase)
@@ -91,7 +92,7 @@ class Run:
         self.step = 0  # optimizer steps done
         self.examples = 0  # examples seen
         self.seconds = 0.0  # spent learning, before this process too
-        self.evaluating_seconds = 0.0  # of these, spent on scoring the validation part
+        self.spent = Stopwatch()  # on what
         self.rollbacks = 0
         self.best: dict[str, Any] | None = None  # {"step", "scores", "weights"}
         self.keep_pace: Callable[[], None] = lambda: None  # may revise the plan at log points
@@ -100,6 +101,7 @@ class Run:
         self._losses: dict[str, list[Tensor]] = {}
         self._sizes: dict[str, dict[str, float | None]] | None = None  # of a step to be logged
         self._parameters: dict[nn.Module, list[nn.Parameter]] = {}
+        self._usual_size: int | None = None  # of a batch: the one that is compiled for
         self._saved = self._began = time.monotonic()
 
     # ---- the loop ---------------------------------------------------------------------------
@@ -124,15 +126,18 @@ class Run:
             except NotFinite as reason:
                 self.roll_back(str(reason))
                 continue
+            self.spent(None)
             yield Point(self.step, self.plan.total, phase.name, losses, scores)
 
     def learn(self, phase: Phase) -> None:
         """One step: every update that the task yields, in order."""
+        self.spent("data")
         seed_all(self.task.settings.seed, "step", self.step)
         batch = self.task.augment(next(phase.batches))
         if self.adversary is not None:
             with self.machine.autocast():
                 batch = self.adversary(self.task, self.net, batch)
+        self.spent("other")
         self.net.train()
         self.set_rates(phase)
         self._sizes = {"gradients": {}, "updates": {}} if self.crosses(LOG_POINTS, ahead=1) \
@@ -146,6 +151,7 @@ class Run:
         if not lowered:
             raise TypeError(f"{type(self.task).__name__}: learning yielded no Update")
         self.examples += sum(sizes)
+        self.spent("other")
 
     def lower(self, phase: Phase, learners: list[Iterator[Update]], sizes: list[int]) -> bool:
         """Take the next update of every micro-batch, then step its part; False when all is done."""
@@ -154,8 +160,10 @@ class Run:
         parameters: list[nn.Parameter] = []
         counted = 0
         for learner, size in zip(learners, sizes, strict=True):
-            with self.machine.autocast():
+            self.spent("forward")
+            with self.machine.autocast(), self.compiled(size):
                 update = next(learner, None)
+            self.spent("backward")
             if update is None:
                 continue
             if part is None:
@@ -170,6 +178,7 @@ class Run:
             self.note(update)
         if part is None:
             return False
+        self.spent("optimizer")
         if len(learners) > 1:
             for parameter in parameters:
                 if parameter.grad is not None:
@@ -208,6 +217,37 @@ class Run:
             if not math.isfinite(value):
                 raise NotFinite(f"the loss {name!r} became {value}")
         return means
+
+    # ---- on this machine ---------------------------------------------------------------------
+
+    def settle(self, machine: Machine) -> None:
+        """From now on, learn so."""
+        self.machine = machine
+        torch.set_num_threads(machine.threads)
+        if images_last(self.net):
+            self.net.to(memory_format=torch.channels_last if machine.layout == "channels_last"
+                        else torch.contiguous_format)
+        for phase in self.phases:
+            for group in (group for one in optimizers_of(phase) for group in one.param_groups):
+                for kernel in KERNELS & group.keys():
+                    group[kernel] = kernel == machine.optimizer_kernel
+        self._forwards = {} if machine.compile == "no" else {
+            part: torch.compile(part.forward, mode=machine.compile, dynamic=False)
+            for phase in self.phases for part in phase.optimizers}
+
+    @contextlib.contextmanager
+    def compiled(self, size: int) -> Iterator[None]:
+        """The context in which compiled parts run as such: with batches of the usual size alone.
+        For every other size, and for evaluations, they would be compiled anew."""
+        self._usual_size = self._usual_size or size
+        forwards = self._forwards if size == self._usual_size else {}
+        for part, forward in forwards.items():
+            part.forward = forward
+        try:
+            yield
+        finally:
+            for part in forwards:
+                del part.forward
 
     # ---- where the run stands ---------------------------------------------------------------
 
@@ -250,8 +290,8 @@ class Run:
 
     def validate(self) -> dict[str, float]:
         """Scores of the validation part; keeps the weights if they are the best so far."""
+        self.spent("evaluation")
         self.check_weights()
-        began = time.monotonic()
         scores = point_scores(self.task.metrics, rows(self.task, self.net, self.validation,
                                                       self.machine))
         chief = self.task.metrics[0]
@@ -259,11 +299,11 @@ class Run:
             chief = ROBUST
             scores[chief.name] = self.adversary.score(self.task, self.net, self.validation,
                                                       self.machine.device)
-        self.evaluating_seconds += time.monotonic() - began
         best = self.best["scores"][chief.name] if self.best else None
         if improves(chief, scores[chief.name], best):
             weights = copy.deepcopy(self.net.state_dict())
             self.best = {"step": self.step, "scores": scores, "weights": weights}
+        self.spent("other")
         return scores
 
     def check_weights(self) -> None:
@@ -297,8 +337,8 @@ class Run:
         phase = self.phases[self._phase]
         return {"step": self.step, "examples": self.examples, "plan": str(self.plan),
                 "phase": self._phase, "rollbacks": self.rollbacks, "finished": self.finished,
-                "seconds": time.monotonic() - self._began,
-                "evaluating_seconds": self.evaluating_seconds, "best": self.best,
+                "seconds": time.monotonic() - self._began, "spent": dict(self.spent.seconds),
+                "best": self.best, "usual_size": self._usual_size,
                 "net": self.net.state_dict(), "source": phase.batches.state_dict(),
                 "optimizers": [optimizer.state_dict() for optimizer in optimizers_of(phase)]}
 
@@ -312,15 +352,18 @@ class Run:
         self.step, self.examples = state["step"], state["examples"]
         self.plan, self.best = Plan(state["plan"]), state["best"]
         self.rollbacks, self.seconds = state["rollbacks"], state["seconds"]
-        self.evaluating_seconds = state.get("evaluating_seconds", 0.0)
+        self.spent.seconds = dict(state.get("spent", {}))
+        self._usual_size = state.get("usual_size")
         self.finished = state["finished"]
         self._losses.clear()
 
     def save(self) -> None:
         """Write a checkpoint; the newest two are kept."""
         if self.folder is not None:
+            self.spent("checkpoint")
             self.check_weights()
             checkpoint.save(self.folder / "checkpoints", self.step, self.state())
+            self.spent("other")
         self._saved = time.monotonic()
 
     def resume(self) -> bool:
@@ -329,7 +372,7 @@ class Run:
         if state is None:
             return False
         self.restore(state)
-        self.trim_log()
+        Journal(self.folder).trim(self.step)
         return True
 
     def roll_back(self, reason: str) -> None:
@@ -357,16 +400,7 @@ class Run:
                 **(self._sizes or {})}
         if scores is not None:
             line["scores"] = scores
-        with (self.folder / "log.jsonl").open("a") as file:
-            file.write(json.dumps(line) + "\n")
-
-    def trim_log(self) -> None:
-        """Drop the lines of steps that will be done again."""
-        path = self.folder / "log.jsonl"
-        if path.exists():
-            kept = [line for line in path.read_text().splitlines() if logged_step(line) is not None
-                    and logged_step(line) <= self.step]
-            write(path, "".join(line + "\n" for line in kept).encode())
+        Journal(self.folder).append(line)
 
 
 def optimizers_of(phase: Phase) -> list[torch.optim.Optimizer]:
@@ -391,11 +425,3 @@ def split(batch: Batch, parts: int) -> list[Batch]:
     size = math.ceil(len(next(iter(batch.values()))) / parts)
     pieces = {name: values.split(size) for name, values in batch.items()}
     return [dict(zip(pieces, piece, strict=True)) for piece in zip(*pieces.values(), strict=True)]
-
-
-def logged_step(line: str) -> int | None:
-    """The step of a line of log.jsonl; None for a line that was cut short."""
-    try:
-        return json.loads(line)["step"]
-    except (ValueError, KeyError, TypeError):
-        return None

@@ -60,7 +60,12 @@ class Session:
         budget = options.budget(kind.budget)
         path = find_data(kind, source, offline=options.offline)
         place = device.machine(device=options.device, precision=options.precision,
-                               threads=options.threads, enough=kind.threads)
+                               threads=options.threads, layout=options.layout,
+                               optimizer_kernel=options.optimizer_kernel,
+                               compile=options.compile, enough=kind.threads)
+        if place.precision == "bfloat16" and not device.bfloat16_may_pay():
+            say("this machine has no arithmetic for bfloat16: expect it to be many times slower "
+                "than --precision float32")
         task = kind(chosen)
         parts = prepare(task, path, fraction=options.fraction)
         options.goal(task.metrics)
@@ -254,11 +259,11 @@ def plan_steps(run: Run, budget: Budget, options: Options, parts: Parts, began: 
             raise UserError(f"{tasks.name_of(type(run.task))} has no epochs: there is no end to "
                             "its data; give --steps or --minutes")
         run.plan = Plan(max(1, round(budget.epochs * length)))
+        measure.choose_for_long(run, options)
         return None
     whole = 60 * budget.minutes
     trial = min(0.05 * whole, 5.0)
-    precision = options.precision == "auto" and run.privacy is None
-    step = measure.choose_machine(run, trial, precision=precision, threads=options.threads == 0)
+    step = measure.choose_machine(run, options, seconds=trial, learning=0.9 * whole)
     evaluation = measure.seconds_per_evaluation(run)
     ending = evaluation * (1 + 2 * len(parts.test) / len(parts.validation)) + WRITING_SECONDS \
         + measure.seconds_per_gallery(run) + insight.allowance(whole) \

@@ -58,7 +58,7 @@ TOPICS = {
     "seeds": "Other seeds", "calibration": "Certainty", "explanations": "Explanations",
     "health": "Training", "learning_curve": "More data", "data_check": "Data checks",
     "fairness": "Groups", "robustness": "Robustness", "membership": "Membership",
-    "privacy": "Privacy"}
+    "privacy": "Privacy", "profile": "Where the time went"}
 
 
 def write(folder: Path, document: Document, gallery: Sequence[Shown]) -> Document:
@@ -154,6 +154,8 @@ def to_text(document: Document) -> str:
     lines += ["", f"  {verdict(document)[1]}"]
     for finding in urgent_first(document.get("findings") or ()):
         lines.append(f"  {finding['level']}: {finding['what']}; {finding['do']}")
+    if document.get("profile"):
+        lines += ["", *profile_lines(document["profile"], document["cost"])]
     told = dict(costs(document["cost"]))
     took = [told.get("time", ""), *(f"{told[name]} {name}" for name in ("steps", "parameters")
                                     if name in told), told.get("device", "")]
@@ -161,6 +163,21 @@ def to_text(document: Document) -> str:
               f"  report  {place(document)}/report.html"]
     lines += [f"  next    {command}" for _, command in commands(document)[:1]]
     return "\n".join(lines)
+
+
+def profile_lines(profile: Document, cost: Document) -> list[str]:
+    """Where the time went, and how near a step came to the machine's limit."""
+    step, steps = profile["step"], profile["steps"]
+    lines = [f"  {name:12}{number(seconds, 2):>9} s "
+             f"{number(1000 * seconds / steps, 3):>11} ms a step"
+             for name, seconds in profile["seconds"].items()]
+    lines += [f"  {name:12}{number(cost.get(f'{name}_seconds'), 2):>9} s"
+              for name in ("reading", "report")]
+    if step["fraction_of_limit"]:
+        lines += [f"  {number(step['fraction_of_limit'], 3, 'fraction')} of what this machine can "
+                  f"do at most: {operations(step['flops_per_second'])} per second; its matrix",
+                  f"  product does {operations(profile['limits']['float32'])} in float32"]
+    return lines
 
 
 class _Verb(ModuleType):
