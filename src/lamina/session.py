@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from lamina import artifact, cost, device, insight, judge, measure, privacy, repeat, storage, tasks
@@ -30,6 +31,7 @@ from lamina.task import Task
 from lamina.trust import fairness, groups
 
 SLACK = 0.97  # of the minutes are planned for; the rest is for what a noisy machine adds
+LOOKS_FOR_TARGET = 100  # evaluations at most, where one of them may end the run
 WRITING_SECONDS = 1.5  # of the report, the model file and the end of the process
 
 
@@ -124,6 +126,8 @@ class Session:
                        adversary=Adversary(options.adversarial) if options.adversarial else None,
                        privacy=privacy.promised(options, self.folder,
                                                 self.settings.get("privacy")))
+        if options.profile and place.device.type == "cuda":
+            self.run.spent.wait = torch.cuda.synchronize
 
     @classmethod
     def reopen(cls, folder: Path, *, say: Callable[[str], None]) -> "Session":
@@ -271,7 +275,8 @@ def plan_steps(run: Run, budget: Budget, options: Options, parts: Parts, began: 
     evaluation += measure.seconds_per_attack(run)
     end = began + SLACK * whole
     left = end - ending - time.monotonic()
-    run.evaluations = max(1, min(run.evaluations, int(0.15 * left / max(evaluation, 1e-9))))
+    wanted = run.evaluations if options.target is None else max(run.evaluations, LOOKS_FOR_TARGET)
+    run.evaluations = max(1, min(wanted, int(0.15 * left / max(evaluation, 1e-9))))
     run.plan = Plan(max(1, int((left - run.evaluations * evaluation) / step)))
     return measure.Pace(run, end=end, step=step, ending=ending)
 
