@@ -145,7 +145,7 @@ class Pace:
     """Keeps a run inside its minutes: when the machine's speed changes, the plan does.
 
     end: of the whole, on the monotonic clock. step, ending: seconds that a step and all that comes
-    after learning were measured to take; where steps become slower, the ending will be too.
+    after learning were measured to take; where steps took longer on the whole, the ending will too.
     Called at every log point of the run. The speed is that of the last tenth of the time; a plan
     that still fits is left as it is.
     """
@@ -155,6 +155,7 @@ class Pace:
         now = time.monotonic()
         self.window = max(1.0, (end - ending - now) / 10)  # seconds
         self.marks = [(run.step, now)]  # (step, time)
+        self.first = self.marks[0]
         self.revised = now
 
     def __call__(self) -> None:
@@ -166,7 +167,8 @@ class Pace:
         if steps <= 0 or run.step >= run.plan.total:
             return
         pace = seconds / steps
-        left = self.end - self.ending * max(1.0, pace / self.step) - now
+        slower = (now - self.first[1]) / (run.step - self.first[0]) / self.step
+        left = self.end - self.ending * max(1.0, slower) - now
         pause = self.window / 2 if left > self.window else self.window / 8
         if now - self.revised < pause:
             return
