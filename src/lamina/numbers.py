@@ -1,6 +1,7 @@
 """Numbers and dates as people read them."""
 
 import math
+import re
 from datetime import datetime
 
 SPACE = "\N{NO-BREAK SPACE}"
@@ -45,6 +46,14 @@ def size(given: float) -> str:
     else:
         unit = "TB"
     return f"{given:,.3g} {unit}" if unit != "bytes" else f"{given:,.0f} bytes"
+
+
+def bytes_of(text: str) -> int:
+    """The bytes that a text such as "500MB" or "2 GB" means; ValueError where it means none."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) *([kmgt]?)b?", text.strip().lower())
+    if found is None:
+        raise ValueError(f"expected a size such as 500MB, got {text!r}")
+    return int(float(found[1]) * 1000 ** " kmgt".index(found[2] or " "))
 
 
 def operations(given: float) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from lamina import numbers
 from lamina.budget import Budget
 from lamina.errors import UserError, nearest
 from lamina.metrics.metric import Metric
@@ -38,6 +39,9 @@ class Options(Checked):
         "auto", "mode of torch.compile; auto: tried where the time is long enough to pay it back")
     profile: bool = setting(False, "say where the time of a step goes, and how near it comes to "
                                    "what the machine can do")
+    memory_limit: str | None = setting(
+        None, "most memory for encoded data, such as 500MB or 2GB, beyond which they are read from "
+              "a file; default: half of what is free")
     offline: bool = setting(False, "never use the network")
     fraction: float = setting(1.0, "of the training part to learn from", low=1e-6, high=1)
     repeat: int = setting(1, "trainings with different seeds; the report gives the spread",
@@ -59,6 +63,16 @@ class Options(Checked):
             return default
         return Budget(self.minutes, self.epochs,
                       None if self.steps is None else str(self.steps))
+
+    def memory(self) -> int | None:
+        """The memory limit in bytes."""
+        if self.memory_limit is None:
+            return None
+        try:
+            return numbers.bytes_of(self.memory_limit)
+        except ValueError:
+            raise UserError("memory_limit: expected a size such as 500MB or 2GB, got "
+                            f"{self.memory_limit!r}") from None
 
     def goal(self, metrics: tuple[Metric, ...]) -> tuple[str, float] | None:
         """The target as (metric, value)."""

@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
+from lamina import numbers
 from lamina.learning import Batch
 from lamina.scoring import Part, check_damage, encode
-from lamina.splits import content, share
+from lamina.splits import PARTS, content, share
+from lamina.store import Stored, free_memory, pieces
 from lamina.task import Data, Example, Task
 
 
@@ -36,10 +40,12 @@ class Parts:
                 "notes": self.data.notes, "damaged": self.data.damaged}
 
 
-def prepare(task: Task, path: Path | str, *, fraction: float = 1.0) -> Parts:
+def prepare(task: Task, path: Path | str, *, fraction: float = 1.0,
+            limit: int | None = None) -> Parts:
     """Read, study and encode the data set; facts are studied only where there are none yet.
 
     fraction: of the training part that is kept; validation and test stay whole.
+    limit: bytes of memory for encoded data, by default half of what is free.
     """
     data = task.read(path)
     count = len(data.train) + len(data.validation) + len(data.test) + len(data.damaged)
@@ -50,12 +56,24 @@ def prepare(task: Task, path: Path | str, *, fraction: float = 1.0) -> Parts:
                           "chosen by hash of content")
     if task.facts is None:
         task.facts = task.study(data.train)
-    train = encode(task, data.train, data.damaged, name="training")
-    validation = encode(task, data.validation, data.damaged, name="validation")
-    test = encode(task, data.test, data.damaged, name="test")
+    left = free_memory() // 2 if limit is None else limit
+    parts = []
+    for name in PARTS:
+        part = encode(task, getattr(data, name), data.damaged, name=name, limit=left)
+        left -= sum(values.nbytes for values in part.batch.values() if isinstance(values, Tensor))
+        data.notes += in_files(name, part.batch)
+        setattr(data, name, part.examples)
+        parts.append(part)
     check_damage(data.damaged, count)
-    data.train, data.validation, data.test = train.examples, validation.examples, test.examples
+    train, validation, test = parts
     return Parts(data, train.batch, validation, test)
+
+
+def in_files(name: str, batch: Batch) -> list[str]:
+    """A note that this part is not in memory, where it is not."""
+    size = sum(values.nbytes for values in batch.values() if isinstance(values, Stored))
+    return [f"the {name} part takes {numbers.size(size)}, more than is left of --memory-limit: it "
+            "is read from a file while it is used"] * bool(size)
 
 
 def fingerprint(*batches: Batch) -> str:
@@ -64,7 +82,8 @@ def fingerprint(*batches: Batch) -> str:
     for batch in batches:
         for name, values in sorted(batch.items()):
             digest.update(repr((name, str(values.dtype), tuple(values.shape))).encode())
-            digest.update(values.contiguous().reshape(-1).view(dtype=values.dtype).numpy().data)
+            for piece in pieces(values):
+                digest.update(piece.numpy().data)
     return digest.hexdigest()
 
 

@@ -1,7 +1,6 @@
 """Honest numbers: rows of a part, scores with 95 % intervals, baselines that do not learn."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,18 +8,20 @@ import numpy
 import torch
 from torch import nn
 
+from lamina.ahead import Ahead
 from lamina.device import Machine
 from lamina.errors import UserError
 from lamina.intervals import interval, paired, resamples, wilson
 from lamina.learning import Batch
 from lamina.metrics.metric import Metric
+from lamina.store import Store, free_memory
 from lamina.task import Example, Task, tensors
 
 __all__ = ["Part", "batches", "check_damage", "confusion", "encode", "interval", "named", "paired",
            "point_scores", "resamples", "rows", "scores", "wilson"]
 
 DAMAGE_ALLOWED = 0.05  # of all examples
-CHUNK = 1024  # examples encoded by one thread at a time
+CHUNK = 4_000_000  # bytes encoded by one thread at a time
 
 
 @dataclass
@@ -34,22 +35,37 @@ class Part:
         return len(self.examples)
 
 
-def encode(task: Task, examples: Sequence[Example], damaged: list[str], *,
-           name: str = "data") -> Part:
+def encode(task: Task, examples: Sequence[Example], damaged: list[str], *, name: str = "data",
+           limit: int | None = None) -> Part:
     """The examples as tensors, decoded in parallel; damaged ones are named and left out.
 
-    UserError: all of them are.
+    limit: bytes of memory that they may take, by default half of what is free; what needs more
+    is kept in a file. UserError: all of them are damaged.
     """
-    chunks = [examples[i : i + CHUNK] for i in range(0, len(examples), CHUNK)]
-    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-        parts = list(threads.map(lambda chunk: encode_chunk(task, chunk), chunks))
-    damaged += [line for part in parts for line in part[2]]
-    kept = [part for part in parts if part[0]]
+    store = Store(len(examples), free_memory() // 2 if limit is None else limit)
+    size = chunk_size(task, examples)
+    chunks = Ahead(lambda i: encode_chunk(task, examples[i * size : (i + 1) * size]),
+                   threads=torch.get_num_threads(), count=2 * torch.get_num_threads())
+    kept: list[Example] = []
+    for number in range(-(-len(examples) // size)):
+        some, batch, lost = chunks(number)
+        damaged += lost
+        if some:
+            store.add(batch)
+            kept += some
     if not kept:
         raise UserError(f"every example of the {name} part is damaged; the first: {damaged[-1]}")
-    batch = {key: torch.cat([part[1][key] for part in kept]) for key in kept[0][1]} \
-        if len(kept) > 1 else kept[0][1]
-    return Part([example for part in kept for example in part[0]], batch)
+    return Part(kept, store.batch())
+
+
+def chunk_size(task: Task, examples: Sequence[Example]) -> int:
+    """How many examples a thread encodes at a time: about CHUNK bytes of them."""
+    for example in examples:
+        _, batch, _ = encode_chunk(task, [example])
+        if batch:
+            size = sum(values.nbytes for values in batch.values())
+            return max(1, min(1024, CHUNK // max(1, size)))
+    return 1
 
 
 def check_damage(damaged: Sequence[str], count: int) -> None:

@@ -130,14 +130,14 @@ def test_unreadable_pictures_are_survived_and_the_counterpart_is_blamed(tmp_path
 
 def test_domains_are_drawn_in_orders_of_their_own_and_resume():
     def source():
-        return Beside({"a": torch.arange(12), "b": torch.arange(8)}, 4, seed=3)
+        return Beside(torch.arange(12), {"a": torch.arange(12), "b": torch.arange(8)}, 4, seed=3)
 
     first = source()
     batches = [next(first) for _ in range(6)]
     assert first.length == 3
     assert sorted(torch.cat([batch["a"] for batch in batches[:3]]).tolist()) == list(range(12))
     assert sorted(torch.cat([batch["b"] for batch in batches[:2]]).tolist()) == list(range(8))
-    alike = Beside({"a": torch.arange(64), "b": torch.arange(64)}, 64, seed=3)
+    alike = Beside(torch.arange(64), {name: torch.arange(64) for name in "ab"}, 64, seed=3)
     batch = next(alike)
     assert (batch["a"] != batch["b"]).any(), "equal orders would pair what is not paired"
     again = source()

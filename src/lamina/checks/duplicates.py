@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy
+import torch
 
 from lamina.checks import likeness, shingles
 from lamina.checks.checked import Checked, share
@@ -126,7 +127,8 @@ def rows(material: Material) -> Pool:
     batches = [material.part(name).batch for name in PARTS]
     if all({"numbers", "categories"} <= set(batch) for batch in batches) and len(place):
         numbers, groups = (numpy.concatenate([
-            batch[key].numpy()[places] for batch, (places, _) in zip(batches, found, strict=True)])
+            batch[key][torch.from_numpy(places)].numpy()
+            for batch, (places, _) in zip(batches, found, strict=True)])
             for key in ("numbers", "categories"))
         mixers = numpy.arange(1, groups.shape[1] + 1, dtype=numpy.int64) * 0x5851F42D4C957F2D
         a, b = likeness.near(numbers, ROWS, groups=(groups * mixers).sum(1), end=material.end)

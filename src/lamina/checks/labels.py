@@ -30,12 +30,14 @@ from lamina.case import Case
 from lamina.findings import Finding, Sighting
 from lamina.keys import numpy_generator
 from lamina.scoring import Part
+from lamina.store import is_stored
 from lamina.task import tensors
 
 FILE = "suspicious-labels.csv"  # in the run folder
 SHOWN = 12  # examples of the finding
 NEIGHBOURS = 30
 REFERENCES = 20_000  # training examples that may be neighbours
+FEW_BYTES = 32_000_000  # of their features, where the training part does not fit into memory
 SIGNIFICANT = 10.83  # likelihood ratio of a floor against none: p < 0.001
 ALARMING = 0.05  # share of wrong labels from which the scores cannot be trusted
 TRUSTED = 0.5  # share of the labels that predictions must agree with, to be heard on the rest
@@ -119,7 +121,11 @@ def learnt(case: Case, names: Sequence[str], end: float) -> tuple[list[Suspect],
     part = case.parts.training
     order = numpy_generator(case.seed, "doubted labels").permutation(len(part))[:REFERENCES]
     middle = time.monotonic() + 0.5 * (end - time.monotonic())
-    pieces = list(features(case, part, order, middle))
+    pieces: list[Tensor] = []
+    for piece in features(case, part, order, middle):
+        pieces.append(piece)
+        if is_stored(part.batch) and len(pieces) * piece.nbytes > FEW_BYTES:
+            break  # memory is short
     if not pieces:
         return [], "", 0.0
     points = torch.cat(pieces)

@@ -21,7 +21,7 @@ SIDE = 32  # pixels at most, of the pictures that checks compare
 # Examples that a second allows to look at, so that a machine's load changes no finding.
 PER_SECOND = {"decoded": 45_000, "image": 100, "sound": 100, "text": 1_000, "row": 8_000}
 BYTES_PER_SECOND = 40_000_000  # of decoded pictures
-CHUNK = 4096
+CHUNK = 8_000_000  # pixels that are scaled down together
 
 
 @dataclass
@@ -81,7 +81,7 @@ class Material:
         """
         rate: float = PER_SECOND.get(self.kind, 0)
         if self.kind == "image" and (encoded := self.encoded("train")) is not None:
-            rate = min(PER_SECOND["decoded"], BYTES_PER_SECOND / encoded[0].numel())
+            rate = min(PER_SECOND["decoded"], BYTES_PER_SECOND / encoded.shape[1:].numel())
         left, counts = max(30, int(rate * self.seconds)), {}
         for part, share in (("test", 0.25), ("validation", 1 / 3), ("train", 1.0)):
             free = left if sum(len(self.part(p)) for p in PARTS) <= rate * self.seconds else \
@@ -127,9 +127,10 @@ class Material:
         if encoded is not None:
             places = self.chosen(name)
             if len(places) == len(encoded) and max(encoded.shape[2:]) <= SIDE:
-                return places, encoded.numpy()
-            found = [smaller(encoded[torch.from_numpy(some)])
-                     for some in numpy.array_split(places, max(1, len(places) // CHUNK))]
+                return places, encoded[:].numpy()
+            size = max(1, CHUNK // encoded.shape[1:].numel())
+            found = [smaller(encoded[torch.from_numpy(places[start : start + size])])
+                     for start in range(0, max(1, len(places)), size)]
             return places, torch.cat(found).numpy()
         places, found = [], []
         for place, example in self.examples(name):

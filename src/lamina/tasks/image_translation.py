@@ -185,9 +185,9 @@ class ImageTranslation(Task):
         if self.facts.method == "pix2pix":
             batches, learn = Batches(train, size, seed=seed), self._learn_pairs
         else:
-            domains = {name: train["image"][train["domain"] == number]
+            domains = {name: (train["domain"] == number).nonzero().flatten()
                        for number, name in enumerate("ab")}
-            batches, learn = Beside(domains, size, seed=seed), self.learn
+            batches, learn = Beside(train["image"], domains, size, seed=seed), self.learn
         optimizers = {part: (Adam(part.parameters(), self.settings.learning_rate, (0.5, 0.999)),)
                       for part in (net.generators, net.discriminators)}
         yield Phase("train", batches, lambda batch: learn(net, batch), optimizers,
