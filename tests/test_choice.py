@@ -17,6 +17,7 @@ def case(examples, answers, metric, *, dear=False):
     kinds = {"labels": isinstance(answers[0], Label), "numbers": isinstance(answers[0], Number)}
     return SimpleNamespace(
         **kinds, parts=SimpleNamespace(test=test), calibration=None,
+        options=SimpleNamespace(minutes=None),
         test_answers=[] if dear else answers, task=SimpleNamespace(metrics=(metric,)),
         answers=lambda part, start, count: answers[start:start + count])
 

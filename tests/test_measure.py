@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from test_run import Line
+from test_run import run_of as line_of
 
 from lamina import device, limits, measure, tasks
 from lamina.budget import Plan
@@ -11,13 +13,11 @@ from lamina.options import Options
 from lamina.parts import prepare
 from lamina.run import Run
 from lamina.stopwatch import Stopwatch
-from test_run import Line
-from test_run import run_of as line_of
 
 SMALL = {"image-classification": {}, "table-prediction": {},
          "text-generation": {"layers": 1, "width": 32, "context": 16}}
 CHANGES = {"loop": {"optimizer_kernel": "loop"}, "foreach": {"optimizer_kernel": "foreach"},
-           "contiguous": {"layout": "contiguous"}, "threads": {"threads": 2}}
+           "threads": {"threads": 2}}
 
 
 def run_of(name: str, folder, cpu, **settings) -> Run:
@@ -59,15 +59,14 @@ def test_compiled_learns_the_same_and_never_compiles_for_evaluations(tmp_path, c
 
 
 def test_a_change_is_kept_only_if_it_is_faster_by_a_tenth(tmp_path, cpu, monkeypatch):
-    run = run_of("image-classification", tmp_path, cpu)
-    times = {"channels_last": 1.0, "contiguous": 0.95}
-    monkeypatch.setattr(measure, "seconds_per_step", lambda run, _: times[run.machine.layout])
-    asked = Options(threads=1)
-    assert measure.choose_machine(run, asked, seconds=100, learning=1) == 1.0
-    assert run.machine.layout == "channels_last"
-    times["contiguous"] = 0.8
-    assert measure.choose_machine(run, asked, seconds=100, learning=1) == 0.8
-    assert run.machine.layout == "contiguous"
+    run = run_of("image-classification", tmp_path, replace(cpu, threads=2))
+    times = {2: 1.0, 1: 0.95}
+    monkeypatch.setattr(measure, "seconds_per_step", lambda run, _: times[run.machine.threads])
+    assert measure.choose_machine(run, Options(), seconds=100, learning=1) == 1.0
+    assert run.machine.threads == 2
+    times[1] = 0.8
+    assert measure.choose_machine(run, Options(), seconds=100, learning=1) == 0.8
+    assert run.machine.threads == 1
 
 
 def test_what_is_forced_is_not_tried(tmp_path, cpu):

@@ -16,6 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as tensors_to
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from lamina import storage, tasks
 from lamina.answers import Answer
@@ -126,7 +127,7 @@ def load(path: Path | str, *, device: str = "auto", threads: int = 0) -> Model:
     document, tensors = read(path)
     task = task_of(path, document)
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), Unfilled():
             net = task.exported(task.build())
     except (ValueError, TypeError, LookupError, RuntimeError, AttributeError, ArithmeticError,
             AssertionError, MemoryError) as reason:
@@ -136,6 +137,20 @@ def load(path: Path | str, *, device: str = "auto", threads: int = 0) -> Model:
     net.load_state_dict(tensors)
     net.requires_grad_(False)
     return Model(task, net, document, machine(device=device, threads=threads))
+
+
+class Unfilled(TorchFunctionMode):
+    """No weight gets its first values: on the meta device there is nothing to fill, and torch
+    would import its symbolic arithmetic for it.
+    """
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        named = kwargs or {}
+        if function is torch.randn:
+            return torch.empty(*args, **named)
+        if getattr(function, "__name__", "") in ("normal_", "uniform_"):
+            return named["tensor"] if "tensor" in named else args[0]
+        return function(*args, **named)
 
 
 def locate(path: Path) -> Path:

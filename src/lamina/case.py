@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy
 import torch
 from torch import nn
 
@@ -84,6 +85,13 @@ class Case:
     def raw_test_answers(self) -> list[Answer]:
         """Uncalibrated answers to the test part; ask only where `labels` or `numbers`."""
         return self.answers(self.parts.test)
+
+    @cached_property
+    def test_rows(self) -> dict[str, numpy.ndarray]:
+        """What each test example contributes to each metric; the net answers only once."""
+        if (self.labels or self.numbers) and type(self.task).evaluate is Task.evaluate:
+            return self.task.rows(self.raw_test_answers, self.parts.test.examples)
+        return scoring.rows(self.task, self.net, self.parts.test, self.machine)
 
     @cached_property
     def test_answers(self) -> list[Answer]:

@@ -13,7 +13,7 @@ from lamina.metrics.metric import mean, ratio, root_mean
 from lamina.task import Example
 from lamina.trust import calibration
 
-GALLERY_SECONDS = 4.0
+LONGEST = 4.0  # seconds for answers that take long to make
 SHOWN = 4  # of each sort
 CONFIDENT, WORST = "Most confident and wrong", "Worst"
 COMMON, TYPICAL = "Typical mistakes", "Typical"
@@ -97,8 +97,13 @@ def ranked_places(case: Case, rows: dict[str, numpy.ndarray]) -> list[tuple[int,
     return [(place, "") for place in range(min(3 * SHOWN, count))]
 
 
+def allowance(minutes: float | None) -> float:
+    """Seconds for answers that take long to make: a fifteenth of the run's, at most LONGEST."""
+    return LONGEST if minutes is None else min(LONGEST, 60 * minutes / 15)
+
+
 def dear_answers(case: Case, places: Sequence[tuple[int, str]]) -> list[Shown]:
-    """Answers that take long to make: as many as are made and drawn within a few seconds."""
+    """Answers that take long to make: as many as are made and drawn within the allowance."""
     sorts = list(dict.fromkeys(why for _, why in places))
     nth: defaultdict[str, int] = defaultdict(int)
     turns = []
@@ -106,11 +111,11 @@ def dear_answers(case: Case, places: Sequence[tuple[int, str]]) -> list[Shown]:
         turns.append((nth[why], sorts.index(why), place, why))
         nth[why] += 1
     made: list[tuple[int, Shown]] = []
-    began = time.monotonic()
+    end = time.monotonic() + allowance(case.options.minutes)
     for _, sort, place, why in sorted(turns):
         [answer] = case.answers(case.parts.test, start=place, count=1)
         [answer] = calibration.apply([answer], case.calibration)
         made.append((sort, show(case.parts.test.examples[place], answer, why)))
-        if time.monotonic() - began > GALLERY_SECONDS:
+        if time.monotonic() > end:
             break
     return [shown for _, shown in sorted(made, key=lambda one: one[0])]

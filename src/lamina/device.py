@@ -62,7 +62,8 @@ def machine(*, device: str = "auto", precision: str = "auto", threads: int = 0,
         raise UserError(f"device {device!r} is not to be had here ({first}); use cpu") from None
     if threads or (enough is not None and enough < torch.get_num_threads()):
         torch.set_num_threads(threads or enough)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_deterministic_debug_mode("warn")  # use_deterministic_algorithms loads the compiler
+    os.environ.setdefault("TORCHINDUCTOR_DETERMINISTIC", "1")  # which reads this where it is used
     torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads such memory
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     usual = Machine(torch.device(device), "float32", torch.get_num_threads())

@@ -31,8 +31,8 @@ PARTS: tuple[tuple[str, float, Callable[[Case, float], Insight]], ...] = (
 
 
 def allowance(seconds: float) -> float:
-    """Seconds for all parts of a run that takes so many: a twelfth, at least 1.5, at most 60."""
-    return min(60.0, max(1.5, seconds / 12))
+    """Seconds for all parts of a run that takes so many: a twelfth, at least 1, at most 60."""
+    return min(60.0, max(1.0, seconds / 12))
 
 
 def insights(case: Case, seconds: float) -> tuple[dict[str, Any], list[Finding]]:

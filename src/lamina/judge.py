@@ -35,7 +35,7 @@ def verdict(case: Case) -> Verdict:
     """Scores of the test part with intervals, beside those of baselines that do not learn."""
     task, test, seed = case.task, case.parts.test, case.seed
     groups = [example.group for example in test.examples]
-    found = scoring.rows(task, case.net, test, case.machine)
+    found = case.test_rows
     document: dict[str, Any] = {
         "scores": scoring.scores(task.metrics, found, seed=seed, groups=groups),
         "baselines": [

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from lamina.answers import Label
-from lamina.choice import GALLERY_SECONDS
 from lamina.device import bfloat16_may_pay, compiles
 from lamina.learning import Phase
 from lamina.options import Options
@@ -99,10 +98,11 @@ def candidates(run: Run, asked: Options, learning: float) -> Iterator[dict[str, 
         yield {"precision": "bfloat16"}
     if asked.threads == 0 and machine.device.type == "cpu" and machine.threads > 1:
         yield {"threads": machine.threads // 2}  # faster where others keep some cores busy
-    if asked.optimizer_kernel == "auto" and machine.device.type == "cuda":
-        yield {"optimizer_kernel": "foreach"}  # a CPU gains from a fused kernel, always
-    if asked.layout == "auto" and images_last(run.net):
-        yield {"layout": "contiguous"}
+    if machine.device.type == "cuda":  # a CPU is always faster with the usual ones
+        if asked.optimizer_kernel == "auto":
+            yield {"optimizer_kernel": "foreach"}
+        if asked.layout == "auto" and images_last(run.net):
+            yield {"layout": "contiguous"}
     if asked.compile == "auto" and not private and learning > WORTH_COMPILING \
             and compiles(machine.device):
         yield {"compile": "default"}
@@ -128,7 +128,7 @@ def seconds_per_attack(run: Run) -> float:
     return time.perf_counter() - began
 
 
-def seconds_per_gallery(run: Run) -> float:
+def seconds_per_gallery(run: Run, allowance: float) -> float:
     """What making and drawing the answers on the page may take; labels come at no cost."""
     began = time.perf_counter()
     with torch.inference_mode():
@@ -138,7 +138,7 @@ def seconds_per_gallery(run: Run) -> float:
     if isinstance(answer, Label):
         return 0.0
     answer.line()
-    return GALLERY_SECONDS + time.perf_counter() - began
+    return allowance + time.perf_counter() - began
 
 
 class Pace:
@@ -164,7 +164,7 @@ class Pace:
         while len(self.marks) > 2 and now - self.marks[1][1] > self.window:
             self.marks.pop(0)
         steps, seconds = run.step - self.marks[0][0], now - self.marks[0][1]
-        if steps <= 0 or run.step >= run.plan.total:
+        if steps <= 0 or run.step >= run.plan.total or now - self.first[1] < self.window:
             return
         pace = seconds / steps
         slower = (now - self.first[1]) / (run.step - self.first[0]) / self.step

@@ -3,6 +3,7 @@
     runs/<name>/settings.json, log.jsonl, checkpoints/, model.safetensors, report.json, report.html
 """
 
+import math
 import os
 import shlex
 import time
@@ -14,7 +15,19 @@ from typing import Any
 import torch
 from torch import nn
 
-from lamina import artifact, cost, device, insight, judge, measure, privacy, repeat, storage, tasks
+from lamina import (
+    artifact,
+    choice,
+    cost,
+    device,
+    insight,
+    judge,
+    measure,
+    privacy,
+    repeat,
+    storage,
+    tasks,
+)
 from lamina.adversary import Adversary
 from lamina.budget import Budget, Plan
 from lamina.case import Case
@@ -31,8 +44,8 @@ from lamina.task import Task
 from lamina.trust import fairness, groups
 
 SLACK = 0.97  # of the minutes are planned for; the rest is for what a noisy machine adds
-LOOKS_FOR_TARGET = 100  # evaluations at most, where one of them may end the run
-WRITING_SECONDS = 1.5  # of the report, the model file and the end of the process
+JUDGING_SECONDS = 0.6  # of what the test part is compared with, beside the net's own answers
+WRITING_SECONDS = 0.5  # of the report and the end of the process
 
 
 class Session:
@@ -42,6 +55,7 @@ class Session:
         self.folder, self.say = folder, say
         self.began = time.monotonic()
         self.reading = 0.0  # seconds until the data were encoded
+        self.end = math.inf  # when --minutes are over, on the monotonic clock
         self.meter = cost.Meter()
         self.lock = lock(folder)
         self.run: Run
@@ -69,7 +83,7 @@ class Session:
             say("this machine has no arithmetic for bfloat16: expect it to be many times slower "
                 "than --precision float32")
         task = kind(chosen)
-        parts = prepare(task, path, fraction=options.fraction)
+        parts = prepare(task, path, fraction=options.fraction, limit=options.memory())
         options.goal(task.metrics)
         groups.check(parts.data, options.groups)
         session = cls(folder_for(options.run, source), say)
@@ -113,7 +127,7 @@ class Session:
         storage.write_json(self.folder / "settings.json", self.settings)
         self.run.save()
         if keep_pace is not None:
-            self.run.keep_pace = keep_pace
+            self.run.keep_pace, self.end = keep_pace, keep_pace.end
 
     def build(self, task: Task, parts: Parts, net: nn.Module, place: device.Machine, plan: Plan,
               evaluations: int) -> None:
@@ -145,7 +159,7 @@ class Session:
             task = kind(kind.Settings.make(settings["settings"]),
                         kind.Facts.make(settings["facts"], what="fact"))
             parts = prepare(task, find_data(kind, settings["source"], offline=options.offline),
-                            fraction=options.fraction)
+                            fraction=options.fraction, limit=options.memory())
             session.reading = time.monotonic() - session.began
             if parts.summary("")["fingerprint"] != settings["data"]["fingerprint"]:
                 raise UserError(f"the data at {settings['source']} differ from those that {folder} "
@@ -203,8 +217,8 @@ class Session:
         verdict = judge.verdict(case)
         storage.write(self.folder / judge.ROWS, verdict.rows_bytes())
         model = self.save_model(verdict.document["scores"], case.calibration)
-        sections, findings = insight.insights(case, insight.allowance(
-            60 * options.minutes if options.minutes else run.seconds))
+        sections, findings = insight.insights(case, self.left_for_insights(
+            options, learning=run.seconds))
         document = {
             "task": self.settings["task"], "name": self.folder.name,
             "folder": str(self.folder),
@@ -232,6 +246,11 @@ class Session:
         written = write_report(self.folder, document, verdict.gallery)
         privacy.forget(self.folder)
         return written
+
+    def left_for_insights(self, options: Options, *, learning: float) -> float:
+        """Seconds: their allowance, less what everything before took longer than was planned."""
+        allowed = insight.allowance(60 * options.minutes if options.minutes else learning)
+        return max(0.0, min(allowed, self.end - WRITING_SECONDS - time.monotonic()))
 
     def repeat(self) -> str:
         """The command that makes the same weights again."""
@@ -269,14 +288,13 @@ def plan_steps(run: Run, budget: Budget, options: Options, parts: Parts, began: 
     trial = min(0.05 * whole, 5.0)
     step = measure.choose_machine(run, options, seconds=trial, learning=0.9 * whole)
     evaluation = measure.seconds_per_evaluation(run)
-    ending = evaluation * (1 + 2 * len(parts.test) / len(parts.validation)) + WRITING_SECONDS \
-        + measure.seconds_per_gallery(run) + insight.allowance(whole) \
-        + fairness.SECONDS * len(options.groups)
+    ending = evaluation * (1 + len(parts.test) / len(parts.validation)) + JUDGING_SECONDS \
+        + measure.seconds_per_gallery(run, choice.allowance(budget.minutes)) \
+        + insight.allowance(whole) + fairness.SECONDS * len(options.groups) + WRITING_SECONDS
     evaluation += measure.seconds_per_attack(run)
     end = began + SLACK * whole
     left = end - ending - time.monotonic()
-    wanted = run.evaluations if options.target is None else max(run.evaluations, LOOKS_FOR_TARGET)
-    run.evaluations = max(1, min(wanted, int(0.15 * left / max(evaluation, 1e-9))))
+    run.evaluations = max(1, min(run.evaluations, int(0.15 * left / max(evaluation, 1e-9))))
     run.plan = Plan(max(1, int((left - run.evaluations * evaluation) / step)))
     return measure.Pace(run, end=end, step=step, ending=ending)
 

@@ -8,6 +8,7 @@ this order: how good, how sure, compared to what, and what to do next.
 import json
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -108,8 +109,9 @@ def sections(document: Document) -> dict[str, Markup]:
             and (HOUSE / "page" / f"{name}.html.jinja").is_file()}
 
 
+@cache
 def templates() -> jinja2.Environment:
-    """What draws the page; whatever is not marked as HTML is escaped."""
+    """What draws the page, each template compiled once; what is not marked as HTML is escaped."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HOUSE), autoescape=True, trim_blocks=True,
         lstrip_blocks=True, undefined=jinja2.StrictUndefined)

@@ -173,15 +173,15 @@ def coverage(fitted: Calibration, examples: Sequence[Example], answers: Sequence
     found |= covered(held, sizes) | {"threshold": fitted.limit}
     if isinstance(answers[0], Label):
         found |= {"none": float((sizes == 0).mean()), "several": float((sizes > 1).mean())}
-        names = [str(example.target) for example in examples]
-        order = [name for name in answers[0].probabilities if name in set(names)]
+        names = numpy.array([str(example.target) for example in examples])
+        order = list(answers[0].probabilities)
     else:
         targets = numpy.array([example.target for example in examples], dtype=float)
         ranks = metrics.equal_mass(targets, len(SIZES))
-        names, order = [SIZES[rank] for rank in ranks], list(SIZES)
-    inside = {name: numpy.array([each == name for each in names]) for name in order[:100]}
-    found["by"] = [{"name": name, **covered(held[mask], sizes[mask])}
-                   for name, mask in inside.items() if mask.any()]
+        names, order = numpy.array(SIZES)[ranks], list(SIZES)
+    present = set(names.tolist())
+    found["by"] = [{"name": name, **covered(held[names == name], sizes[names == name])}
+                   for name in [name for name in order if name in present][:100]]
     return found
 
 
