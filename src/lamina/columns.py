@@ -3,17 +3,20 @@
 Shared by the tasks that read tables; a task keeps the columns in its facts.
 """
 
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy
 import torch
 
-from lamina.errors import UserError
+from lamina.errors import UserError, nearest
 from lamina.learning import Batch
-from lamina.media import table
+from lamina.media import manifest, table
+from lamina.media.files import File
 from lamina.settings import Checked
 
 KNOTS = 257  # most values or quantiles of a column among which a number is given its rank
@@ -190,6 +193,30 @@ def ranks(column: Column, values: numpy.ndarray) -> list[numpy.ndarray]:
         places = numpy.linspace(0, 1, len(feature.knots))
         found.append(numpy.interp(numbers, feature.knots, places))
     return found + [missing.astype(float)] * column.absent
+
+
+def rows_given(item: Any, inputs: Sequence[Column]) -> list[table.Row]:
+    """The rows of one thing given to `predict`; UserError where an input column is missing."""
+    try:
+        if isinstance(item, Mapping):
+            name, rows = "the row", [dict(item)]
+        elif item.lstrip().startswith("{"):
+            name, rows = "the row", [json.loads(item)]
+        else:
+            name, rows = item, manifest.rows(File(Path(item)))
+    except json.JSONDecodeError as reason:
+        raise UserError(f'expected a row as JSON such as {{"age": 40}}: {reason}') from None
+    except (OSError, ValueError) as reason:
+        raise UserError(f"expected a table's path or a row as JSON: {reason}") from None
+    if not rows:
+        raise UserError(f"{name} has no rows")
+    found = {key for row in rows for key in row}
+    for column in inputs:
+        if column.name not in found:
+            raise UserError(f"{name} has no column {column.name!r}: "
+                            f"{nearest(column.name, found)}; the model reads "
+                            + ", ".join(column.name for column in inputs))
+    return rows
 
 
 def points(columns: Sequence[Column], batch: Batch) -> torch.Tensor:

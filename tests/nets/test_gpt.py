@@ -60,8 +60,10 @@ def test_rotation_turns_the_first_pair_by_one_radian_per_position():
     torch.testing.assert_close(turned, torch.tensor([[1.0, 0.0], [math.cos(1), math.sin(1)]]))
 
 
-def test_norm_has_a_root_mean_square_of_one():
-    torch.testing.assert_close(norm(torch.randn(3, 64) * 7).square().mean(-1), torch.ones(3))
+def test_norm_has_a_mean_of_zero_and_a_variance_of_one():
+    normed = norm(torch.randn(3, 64) * 7 + 2)
+    torch.testing.assert_close(normed.mean(-1), torch.zeros(3))
+    torch.testing.assert_close(normed.var(-1, correction=0), torch.ones(3))
 
 
 def test_dropout_only_while_learning():

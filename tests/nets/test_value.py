@@ -45,14 +45,14 @@ def test_duelling_values_average_to_the_value_of_the_state():
     torch.testing.assert_close(head(features)[:, 0] - head(features)[:, 2], gap)
 
 
-def test_target_starts_equal_and_follows_only_when_renewed():
-    net = OnlineAndTarget(net_of((4,)), QNetwork((4,), 3, width=32, layers=2, duelling=False))
+def test_target_starts_equal_and_goes_part_of_the_way_when_it_follows():
+    net = OnlineAndTarget(net_of((4,)))
     numbers = torch.randn(2, 4)
-    torch.testing.assert_close(net(numbers), net.target(numbers))
-    before = net.target(numbers)
+    torch.testing.assert_close(net(numbers), net.online(numbers))
+    before = net(numbers)
     with torch.no_grad():
         net.online.head.bias += 1
-    torch.testing.assert_close(net.target(numbers), before)
-    net.renew()
-    torch.testing.assert_close(net.target(numbers), before + 1)
+    torch.testing.assert_close(net(numbers), before)
+    net.follow(0.25)
+    torch.testing.assert_close(net(numbers), before + 0.25)
     assert all(parameter.requires_grad for parameter in net.online.parameters())

@@ -104,21 +104,39 @@ def test_loss_is_the_hand_worked_one(loss, expected):
     net = nn.Module()
     net.target = values_of({1.0: [10.0, 4.0], 2.0: [100.0, 100.0]})
     net.online = values_of({0.0: [9.0, 3.0], 1.0: [0.0, 9.0], 2.0: [0.0, 0.0]})
-    update = next(task.learn(net, batch_of_two() | {"step": torch.ones(2)}))
+    update = next(task.learn(net, batch_of_two()))
     assert update.loss.item() == pytest.approx(expected)
 
 
-def test_target_is_renewed_after_the_step_that_is_due_and_at_no_other():
-    task, net, source = prepared("CartPole-v1", target_every=2)
-    for step in (1, 2, 3):
+def test_target_goes_part_of_the_way_after_every_step():
+    task, net, source = prepared("CartPole-v1", target_rate=0.25)
+    for _ in range(2):
         before = [values.clone() for values in net.target.parameters()]
         for update in task.learn(net, next(source)):
             assert update.part is net.online
             with torch.no_grad():
                 next(net.online.parameters()).add_(1)
-        same = all(map(torch.equal, before, net.target.parameters()))
-        assert same == (step != 2)
+        for old, new, online in zip(before, net.target.parameters(), net.online.parameters(),
+                                    strict=True):
+            torch.testing.assert_close(new, 0.75 * old + 0.25 * online)
     assert not any(parameter.requires_grad for parameter in net.target.parameters())
+
+
+def test_learning_starts_from_the_weights_of_a_model():
+    """A model file is read into what answers, the target."""
+    _, net, source = prepared("CartPole-v1")
+    with torch.no_grad():
+        net.target.head.bias[0] += 1
+    next(source)
+    assert torch.equal(net.online.head.bias, net.target.head.bias)
+
+
+def test_the_average_net_answers():
+    task, net, _ = prepared("CartPole-v1")
+    with torch.no_grad():
+        net.target.head.bias[0] += 1e6
+    assert task.exported(net) is net.target
+    assert set(task.answer(net, {"seed": torch.tensor([1])})[0].actions) == {0}
 
 
 def test_memory_holds_what_happened_up_to_the_true_last_observation():
@@ -126,7 +144,7 @@ def test_memory_holds_what_happened_up_to_the_true_last_observation():
     _, _, source = prepared("Corridor-v0", explore_last=1.0)
     for _ in range(30):
         next(source)
-    memory = {name: values[:source.filled] for name, values in source.memory.items()}
+    memory = {name: values[:len(source.replay)] for name, values in source.replay.rows.items()}
     here, there = (memory[name].argmax(1) for name in ("observation", "next_observation"))
     moved = numpy.where(memory["action"] == 1, here + 1, numpy.maximum(here - 1, 0))
     assert (there == moved).all()  # also at the end of an episode: no reset slips in between
@@ -135,47 +153,10 @@ def test_memory_holds_what_happened_up_to_the_true_last_observation():
     assert (memory["reward"] == (there == 4)).all()
 
 
-@pytest.mark.parametrize(("rewards", "expected"), [
-    # of each row: rewards, discount, row of the last; even rows are one copy's, odd the other's
-    (1, {0: (1, 0.5, 0), 2: (4, 0.5, 2), 4: (16, 0, 4), 6: (64, 0.5, 6),
-         1: (2, 0.5, 1), 3: (8, 0.5, 3), 5: (32, 0.5, 5), 7: (128, 0.5, 7)}),
-    (3, {0: (1 + 2 + 4, 0, 4), 2: (4 + 8, 0, 4), 4: (16, 0, 4), 6: (64, 0.5, 6),
-         1: (2 + 4, 0.25, 3), 3: (8, 0.5, 3), 5: (32 + 64, 0.25, 7), 7: (128, 0.5, 7)})])
-def test_rewards_and_discounts_are_the_hand_worked_ones(rewards, expected):
-    """Row 4 terminated, row 3 was cut off: the former has no future, the latter has."""
-    _, _, source = prepared("CartPole-v1", copies=2, memory=8, rewards=rewards, discount=0.5,
-                            batch_size=500)
-    source.transitions = 8
-    source.memory["reward"][:] = 2 ** numpy.arange(8)
-    source.memory["action"][:] = numpy.arange(8)
-    source.memory["next_observation"][:] = numpy.arange(8)[:, None]
-    source.memory["terminated"][:] = numpy.arange(8) == 4
-    source.memory["ended"][:] = numpy.isin(numpy.arange(8), (3, 4))
-    batch = source.draw()
-    columns = [batch[name][:, 0].tolist()
-               for name in ("action", "reward", "discount", "next_observation")]
-    found = {row: tuple(rest) for row, *rest in zip(*columns, strict=True)}
-    assert found == expected
-
-
-def test_rewards_are_followed_around_the_end_of_the_memory():
-    """Transitions 3 to 7 are remembered in rows 3, 4, 0, 1, 2; all are of one copy."""
-    _, _, source = prepared("CartPole-v1", copies=1, memory=5, rewards=2, discount=1,
-                            batch_size=200)
-    source.transitions = 8
-    source.memory["reward"][:] = [5, 6, 7, 3, 4]
-    source.memory["action"][:] = numpy.arange(5)
-    source.memory["terminated"][:] = source.memory["ended"][:] = False
-    batch = source.draw()
-    found = dict(zip(batch["action"][:, 0].tolist(), batch["reward"][:, 0].tolist(), strict=True))
-    assert found == {3: 3 + 4, 4: 4 + 5, 0: 5 + 6, 1: 6 + 7, 2: 7}
-
-
 def test_net_is_told_the_centre_and_the_spread_of_what_was_seen():
-    _, net, source = prepared("CartPole-v1", target_every=3)
-    for _ in range(4):
-        next(source)
-    seen = source.memory["observation"][:source.filled]
+    _, net, source = prepared("CartPole-v1")
+    next(source)
+    seen = source.replay.rows["observation"][:len(source.replay)]
     for part in (net.online, net.target):
         numpy.testing.assert_allclose(part.features.centre, seen.mean(0), rtol=1e-4, atol=1e-6)
         numpy.testing.assert_allclose(part.features.spread, seen.std(0), rtol=1e-4)
@@ -186,7 +167,7 @@ def test_exploration_falls_from_all_random_in_a_line_of_transitions():
     _, _, source = prepared("CartPole-v1", explore_last=0.1, prefill=30, explore_transitions=100)
     course = []
     for transitions in (0, 29, 30, 80, 130, 9999):
-        source.transitions = transitions
+        source.replay.count = transitions
         course.append(source.epsilon)
     assert course == pytest.approx([1, 1, 1, 0.55, 0.1, 0.1])
 
@@ -197,7 +178,7 @@ def test_transitions_played_are_those_asked_for():
         next(source)
         wanted = 30 + 5 * step
         assert wanted <= source.transitions < wanted + 3  # whole rounds of 3 copies
-        assert source.filled == min(source.transitions, 200)
+        assert len(source.replay) == min(source.transitions, 200)
 
 
 def test_default_run_plays_no_more_than_50000_transitions():
@@ -353,7 +334,7 @@ def test_learns_to_balance_the_pole():
     machine = device.machine(device="cpu", threads=1)
     validation = encode(task, data.validation, [])
     run = Run(task, task.start(), encode(task, data.train, []).batch, validation,
-              machine=machine, plan=Plan(1500), evaluations=4)
+              machine=machine, plan=Plan(750), evaluations=4)
     for _ in run.train():
         pass
     score = rows(task, run.finish(), encode(task, data.test, []), machine)["return"].mean()
@@ -365,7 +346,7 @@ def test_learns_to_balance_the_pole():
     ("Corridor-v0", {"loss": "huber"}), ("Gallery-v0", {})])
 def test_every_kind_of_learning_finds_the_end_of_the_corridor(name, choice):
     """The shortest way pays 1; 6 steps at random seldom get there."""
-    task, net, _ = prepared(name, learning_rate=3e-3, target_every=10, discount=0.9,
+    task, net, _ = prepared(name, learning_rate=3e-3, target_rate=0.1, discount=0.9,
                             explore_last=0.2, memory=2000, **choice)
     run = Run(task, net, {"seed": torch.zeros(1, dtype=torch.int64)},
               machine=device.machine(device="cpu", threads=1), plan=Plan(200))

@@ -17,8 +17,7 @@ from lamina import verbs
 from lamina.errors import UserError
 from lamina.media import image
 from lamina.nets.image import TutorialCNN
-from lamina.nets.resnet import ResNet
-from lamina.tasks.image_classification import ImageClassification, Settings, shifted
+from lamina.tasks.image_classification import Facts, ImageClassification, Settings, shifted
 
 NAME = "image-classification"
 
@@ -166,11 +165,31 @@ def test_tutorial_net_has_the_tutorials_parameters():
     assert sum(p.numel() for p in net.parameters()) == 320 + 692_352 + 1_290
 
 
+def test_tutorial_net_pools_before_relu_to_the_same_end():
+    torch.manual_seed(0)
+    net, given = TutorialCNN(1, 28, 10), torch.randn(4, 1, 28, 28)
+    maps = torch.nn.functional.max_pool2d(net.convolution(given).relu(), 2)
+    expected = net.out(net.hidden(maps.flatten(1)).relu())
+    assert torch.equal(net(given), expected)
+    weights = list(net.parameters())
+    for one, other in zip(torch.autograd.grad(net(given).square().sum(), weights),
+                          torch.autograd.grad(expected.square().sum(), weights), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [8, 28, 32, 96, 33])
-def test_resnet_takes_any_size(size):
-    halvings = max(0, round(numpy.log2(size / 14)))
-    net = ResNet(3, 5, width=4, halvings=halvings).eval()
-    assert net(torch.zeros(2, 3, size, size)).shape == (2, 5)
+def test_resnet_takes_any_size(size, channels):
+    facts = Facts(labels=list("abcde"), size=size, channels=channels, mean=[0.5] * channels,
+                  deviation=[0.2] * channels)
+    net = ImageClassification(Settings(width=4), facts).build().eval()
+    seen = []
+    for module in net.modules():
+        if isinstance(module, torch.nn.AdaptiveMaxPool2d):
+            module.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape[-1]))
+    given = torch.zeros(2, channels, size, size, dtype=torch.uint8)
+    assert net(given).shape == (2, 5)
+    assert seen[0] <= 6  # pixels a side of the last map
 
 
 @pytest.mark.parametrize("net", ["mlp", "cnn", "resnet"])

@@ -133,17 +133,16 @@ class Copies:
         An episode that was cut off has ended but not terminated: what it shows had a future. An
         ended copy shows its true last observation until it is reset.
         """
-        count = len(which)
-        rewards = numpy.empty(count, numpy.float32)
-        terminated, ended = numpy.empty(count, bool), numpy.empty(count, bool)
-        for i, (copy, action) in enumerate(zip(which, actions.tolist(), strict=True)):
-            observation, reward, over, cut_off, _ = self.environments[copy].step(
-                action + self.first_action)
-            self.observations[copy] = self.observe(observation)
+        actions = actions.tolist()
+        seen, rewards, terminated, cut_off, _ = zip(*(
+            self.environments[copy].step(action + self.first_action)
+            for copy, action in zip(which, actions, strict=True)), strict=True)
+        self.observations[which] = [self.observe(observation) for observation in seen]
+        for copy, action, reward in zip(which, actions, rewards, strict=True):
             self.taken[copy].append(action)
             self.rewards[copy].append(float(reward))
-            rewards[i], terminated[i], ended[i] = reward, over, over or cut_off
-        return rewards, terminated, ended
+        terminated = numpy.array(terminated, bool)
+        return numpy.array(rewards, numpy.float32), terminated, terminated | numpy.array(cut_off)
 
     def continue_from(self, copy: int, seed: int, actions: Sequence[int]) -> None:
         """Come to where the episode of that seed stood after these actions."""

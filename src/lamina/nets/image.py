@@ -26,7 +26,8 @@ class TutorialCNN(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, image: Tensor) -> Tensor:
-        maps = nn.functional.max_pool2d(self.convolution(image).relu(), 2)
+        # pooled before relu: the same, as relu is monotone, with a quarter of the work
+        maps = nn.functional.max_pool2d(self.convolution(image), 2).relu()
         return self.out(self.hidden(maps.flatten(1)).relu())
 
 

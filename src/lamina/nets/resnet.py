@@ -1,4 +1,8 @@
-"""A small residual net for small images (He et al. 2016; the short form of Page 2018)."""
+"""A small residual net for small images: much is learnt from few, cheap steps.
+
+He et al. 2016; short as in Page 2018, "How to train your ResNet"; pooling before normalisation,
+GELU and frozen scales as in Jordan 2024, "94% on CIFAR-10 in 3.29 seconds on a single GPU".
+"""
 
 import math
 
@@ -6,46 +10,45 @@ from torch import Tensor, nn
 
 
 class ResNet(nn.Module):
-    """A stem and three stages, each of which halves the image and doubles the channels.
+    """A stem and stages, each of which doubles the channels and halves the image.
 
     (batch, channels, height, width) -> (batch, labels).
-    width: channels of the stem; the last stage has eight times as many.
-    blocks: residual blocks per stage.
-    halvings: how often the stem halves the image, for larger images and for speed.
+    width: channels of the stem.
+    blocks: residual convolutions per stage.
+    halvings: how often the stem halves the image.
+    stages: how often the image is halved after the stem.
     norm: "batch", or "group" (Wu and He 2018), with which no example depends on its batch.
     """
 
     def __init__(self, channels: int, labels: int, *, width: int = 16, blocks: int = 1,
-                 halvings: int = 1, norm: str = "batch"):
+                 halvings: int = 1, stages: int = 3, norm: str = "batch"):
         super().__init__()
-        layers: list[nn.Module] = [convolution(channels, width, norm)]
-        layers += [nn.MaxPool2d(2, ceil_mode=True) for _ in range(halvings)]
-        for stage in range(3):
-            inside, outside = width * 2**stage, width * 2 ** (stage + 1)
-            layers += [convolution(inside, outside, norm), nn.MaxPool2d(2, ceil_mode=True)]
-            layers += [Residual(outside, norm) for _ in range(blocks)]
+        kernel = {"kernel_size": 3, "padding": 1, "bias": False}
+        layers: list[nn.Module] = []
+        for number in range(max(1, halvings)):
+            layers += [nn.Conv2d(width if number else channels, width, **kernel,
+                                 stride=2 if halvings else 1), *rectified(width, norm)]
+        for _ in range(stages):
+            layers += [nn.Conv2d(width, 2 * width, **kernel), nn.MaxPool2d(2, ceil_mode=True),
+                       *rectified(2 * width, norm)]
+            width *= 2
+            layers += [Residual(nn.Conv2d(width, width, **kernel), *rectified(width, norm))
+                       for _ in range(blocks)]
         self.features = nn.Sequential(*layers, nn.AdaptiveMaxPool2d(1), nn.Flatten())
-        self.head = nn.Linear(width * 8, labels)
+        self.head = nn.Linear(width, labels)
 
     def forward(self, image: Tensor) -> Tensor:
         return self.head(self.features(image))
 
 
-class Residual(nn.Module):
-    """x + f(x), with f two normalised convolutions."""
-
-    def __init__(self, width: int, norm: str):
-        super().__init__()
-        self.inner = nn.Sequential(convolution(width, width, norm), convolution(width, width, norm))
+class Residual(nn.Sequential):
+    """x + f(x), with f the layers in a row."""
 
     def forward(self, maps: Tensor) -> Tensor:
-        return maps + self.inner(maps)
+        return maps + super().forward(maps)
 
 
-def convolution(inside: int, outside: int, norm: str) -> nn.Module:
-    """3x3 convolution, normalisation, ReLU."""
-    layer = nn.Conv2d(inside, outside, 3, padding=1, bias=False)
-    nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-    normed = nn.BatchNorm2d(outside) if norm == "batch" else \
-        nn.GroupNorm(math.gcd(8, outside), outside)
-    return nn.Sequential(layer, normed, nn.ReLU())
+def rectified(width: int, norm: str) -> tuple[nn.Module, nn.Module]:
+    """Normalisation, then a GELU."""
+    return (nn.BatchNorm2d(width) if norm == "batch" else
+            nn.GroupNorm(math.gcd(8, width), width)), nn.GELU()

@@ -1,5 +1,6 @@
 """Q networks: nets that value the actions of a state, for numbers or pictures."""
 
+import copy
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -84,19 +85,21 @@ class QNetwork(nn.Module):
 
 
 class OnlineAndTarget(nn.Module):
-    """A net that learns and an earlier state of it that learning aims at (Mnih et al. 2015)."""
+    """A net that learns, and the average of what it was, which learning aims at and which answers.
 
-    def __init__(self, online: nn.Module, target: nn.Module):
+    The average follows by a fixed rate (Lillicrap et al. 2016, section 3). It is the steadier of
+    the two, as averages of iterates are (Polyak and Juditsky 1992).
+    """
+
+    def __init__(self, online: nn.Module):
         super().__init__()
         self.online = online
-        self.target = target.requires_grad_(False)
-        self.renew()
+        self.target = copy.deepcopy(online).requires_grad_(False)
 
     @torch.no_grad()
-    def renew(self) -> None:
-        """Make the target equal to the net that learns."""
-        for old, new in zip(self.target.parameters(), self.online.parameters(), strict=True):
-            old.copy_(new)
+    def follow(self, rate: float) -> None:
+        """Move the target that part of the way to the net that learns."""
+        torch._foreach_lerp_(list(self.target.parameters()), list(self.online.parameters()), rate)
 
     @torch.no_grad()
     def standardise(self, centre: Tensor, spread: Tensor) -> None:
@@ -106,4 +109,4 @@ class OnlineAndTarget(nn.Module):
             net.features.spread.copy_(spread)
 
     def forward(self, observation: Tensor) -> Tensor:  # (batch, *shape) -> (batch, actions)
-        return self.online(observation)
+        return self.target(observation)

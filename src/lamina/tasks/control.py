@@ -27,6 +27,7 @@ from lamina.media.game import Start
 from lamina.metrics.metric import Metric
 from lamina.nets.value import OnlineAndTarget, QNetwork
 from lamina.probe import Probe, of_episode
+from lamina.replay import Replay
 from lamina.settings import Settings, setting
 from lamina.source import Source
 from lamina.task import Data, Example, Facts, Task
@@ -34,6 +35,7 @@ from lamina.task import Data, Example, Facts, Task
 TEST_SEEDS = range(1000, 1100)
 VALIDATION_SEEDS = range(2000, 2020)
 FIRST_TRAINING_SEED = 10_000
+STANDARDISE_EVERY = 50  # optimizer steps
 FEW_BATCHES = 40  # a replay memory that holds fewer is small
 LAST_SEED = 2**31 - 1  # the largest that every environment takes
 
@@ -42,7 +44,7 @@ LAST_SEED = 2**31 - 1  # the largest that every environment takes
 class ControlSettings(Settings):
     """What the user of control may choose."""
 
-    batch_size: int = setting(128, "transitions drawn from the memory per optimizer step", low=1,
+    batch_size: int = setting(256, "transitions drawn from the memory per optimizer step", low=1,
                               high=65536)
     learning_rate: float = setting(1e-3, "peak step size of the optimizer", low=0, high=100)
     width: int = setting(128, "units of each hidden layer", low=1, high=4096)
@@ -50,18 +52,18 @@ class ControlSettings(Settings):
     double: bool = setting(True, "let the learning net choose the action that the target net "
                                  "values (van Hasselt 2016)")
     duelling: bool = setting(False, "value of the state plus advantage of each action (Wang 2016)")
-    discount: float = setting(0.99, "worth of a reward one step later", low=0, high=1)
+    discount: float = setting(0.995, "worth of a reward one step later", low=0, high=1)
     rewards: int = setting(5, "rewards in a row that are taken as they came before the net's "
                            "estimate follows (n-step returns, Sutton 1988)", low=1, high=1000)
     loss: Literal["mse", "huber"] = setting("mse", "what is lowered of the temporal difference")
-    copies: int = setting(8, "copies of the environment that are played at once", low=1, high=4096)
-    transitions_per_step: int = setting(8, "new transitions played per optimizer step", low=1,
+    copies: int = setting(16, "copies of the environment that are played at once", low=1, high=4096)
+    transitions_per_step: int = setting(16, "new transitions played per optimizer step", low=1,
                                         high=65536)
     prefill: int = setting(1000, "transitions of random play before the first step", low=1,
                            high=10_000_000)
     memory: int = setting(50_000, "newest transitions that are remembered", low=1, high=10_000_000)
-    target_every: int = setting(50, "optimizer steps between copies of the net to its target",
-                                low=1, high=1_000_000)
+    target_rate: float = setting(0.01, "part of the way to the net that learns which its target "
+                                       "net goes after each step", low=0, high=1)
     explore_transitions: int = setting(8000, "transitions over which random actions become rare",
                                        low=1, high=1_000_000_000)
     explore_last: float = setting(0.1, "fraction of random actions after that", low=0, high=1)
@@ -69,8 +71,8 @@ class ControlSettings(Settings):
     def __post_init__(self):
         super().__post_init__()
         if self.memory < self.copies * self.rewards:
-            raise UserError(f"memory: expected at least copies times rewards, {self.copies} times "
-                            f"{self.rewards}; got {self.memory}")
+            raise UserError(f"memory: expected at least {self.copies} copies times {self.rewards} "
+                            f"rewards, got {self.memory}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +91,7 @@ class Control(Task):
     Facts = ControlFacts
     metrics = (Metric("return", "higher", "sum of an episode's rewards, mean over the episodes",
                       lambda answer, target: (answer.total,)),)
-    budget = Budget(steps="6000")  # plays 49,000 transitions with the settings above
+    budget = Budget(steps="3000")  # plays 49,000 transitions with the settings above
     threads = 1
     examples_at_once = 128
     reads_names = True
@@ -125,18 +127,16 @@ class Control(Task):
         return [Example(Start(self.facts.environment, seed)) for seed in seeds]
 
     def build(self) -> nn.Module:
-        def net():
-            return QNetwork(self.facts.shape, self.facts.actions, width=self.settings.width,
-                            layers=self.settings.layers, duelling=self.settings.duelling)
-        return OnlineAndTarget(net(), net())
+        return OnlineAndTarget(QNetwork(
+            self.facts.shape, self.facts.actions, width=self.settings.width,
+            layers=self.settings.layers, duelling=self.settings.duelling))
 
     def learn(self, net: nn.Module, batch: Batch) -> Iterator[Update]:
         goal = goals(net, batch, double=self.settings.double)
         value = net.online(batch["observation"]).gather(1, batch["action"])
         loss = functional.smooth_l1_loss if self.settings.loss == "huber" else functional.mse_loss
         yield Update(loss(value, goal), net.online, "td_loss")
-        if int(batch["step"][0]) % self.settings.target_every == 0:
-            net.renew()
+        net.follow(self.settings.target_rate)
 
     def phases(self, net: nn.Module, train: Batch) -> Iterator[Phase]:
         adam = torch.optim.Adam(net.online.parameters(), self.settings.learning_rate, fused=True)
@@ -156,7 +156,7 @@ class Control(Task):
 
     def probe(self, net: nn.Module, batch: Batch) -> Probe:
         """Of the episode of the first seed of the batch, played by the net."""
-        net = net.online if isinstance(net, OnlineAndTarget) else net
+        net = net.target if isinstance(net, OnlineAndTarget) else net
         name = self.facts.environment
         episode = self.answer(net, {"seed": batch["seed"][:1]})[0]
         shown = torch.from_numpy(game.observed(name, episode.seed, episode.actions))
@@ -174,7 +174,7 @@ class Control(Task):
         return {"random actions": self.rows(episodes, test)}
 
     def exported(self, net: nn.Module) -> nn.Module:
-        return net.online
+        return net.target
 
     @classmethod
     def sample(cls, folder: Path) -> Path:
@@ -208,72 +208,35 @@ class Experience(Source):
         self.net, self.settings = net, settings
         self.copies = game.Copies(environment, settings.copies)
         self.step = 0
-        self.transitions = 0
         self.episodes = [0] * settings.copies  # begun and ended, of each copy
         shape, kind = self.copies.shape, self.copies.observations.dtype
-        self.memory = {"observation": numpy.zeros((settings.memory, *shape), kind),
-                       "next_observation": numpy.zeros((settings.memory, *shape), kind),
-                       "action": numpy.zeros(settings.memory, numpy.int64),
-                       "reward": numpy.zeros(settings.memory, numpy.float32),
-                       "terminated": numpy.zeros(settings.memory, bool),
-                       "ended": numpy.zeros(settings.memory, bool)}  # terminated or cut off
-        self.sums = torch.zeros(2, *shape, dtype=torch.float64)  # of observations, of squares
+        self.replay = Replay(settings.memory, copies=settings.copies, shape=shape, kind=kind)
         for i in range(settings.copies):
             self.copies.reset(i, self.seed_of(i))
 
     def __next__(self) -> Batch:
+        chosen = self.settings
+        if self.step == 0:  # the target may have the weights of a model that the run starts from
+            self.net.online.load_state_dict(self.net.target.state_dict())
         self.step += 1
-        wanted = self.settings.prefill + self.step * self.settings.transitions_per_step
-        while self.transitions < wanted:
+        while self.transitions < chosen.prefill + self.step * chosen.transitions_per_step:
             self.play()
-        if self.standardised and (self.step - 1) % self.settings.target_every == 0:
-            centre, square = self.sums / self.transitions
-            spread = (square - centre**2).clamp(min=0).sqrt()
-            self.net.standardise(centre, torch.where(spread > 1e-6 * (1 + centre.abs()), spread, 1))
-        device = next(self.net.parameters()).device
-        batch = {name: torch.from_numpy(values).to(device) for name, values in self.draw().items()}
-        return {**batch, "step": torch.full((self.settings.batch_size,), self.step)}
-
-    def draw(self) -> dict[str, numpy.ndarray]:
-        """Remembered transitions, each with the rewards that followed in its episode.
-
-        discount: of the state after the last of these rewards; 0 where it was terminal.
-        """
-        settings, memory = self.settings, self.memory
-        random = numpy_generator(settings.seed, "draw", self.step)
-        first = self.transitions - self.filled + random.integers(self.filled,
-                                                                 size=settings.batch_size)
-        last = rows = first % settings.memory
-        reward = memory["reward"][rows]
-        discount = numpy.full(len(rows), settings.discount, numpy.float32)
-        goes_on = ~memory["ended"][rows]
-        for number in range(1, settings.rewards):
-            later = first + number * settings.copies  # the same copy's transitions
-            goes_on &= later < self.transitions
-            later %= settings.memory
-            reward += goes_on * discount * memory["reward"][later]
-            last = numpy.where(goes_on, later, last)
-            discount *= numpy.where(goes_on, settings.discount, 1).astype(numpy.float32)
-            goes_on &= ~memory["ended"][later]
-        discount *= ~memory["terminated"][last]  # but not where the episode was only cut off
-        return {"observation": memory["observation"][rows],
-                "action": memory["action"][rows][:, None], "reward": reward[:, None],
-                "discount": discount[:, None], "next_observation": memory["next_observation"][last]}
+        if self.standardised and (self.step - 1) % STANDARDISE_EVERY == 0:
+            seen = self.replay.rows["observation"][:len(self.replay)]
+            centre, spread = seen.mean(0, dtype=float), seen.std(0, dtype=float)
+            spread[spread <= 1e-6 * (1 + abs(centre))] = 1
+            self.net.standardise(torch.from_numpy(centre), torch.from_numpy(spread))
+        drawn = self.replay.draw(chosen.batch_size, numpy_generator(chosen.seed, "draw", self.step),
+                                 rewards=chosen.rewards, discount=chosen.discount)
+        return {name: self.on_device(values) for name, values in drawn.items()}
 
     def play(self) -> None:
         """One step of every copy, into the memory."""
-        count, copies = self.settings.copies, self.copies
-        rows = numpy.arange(self.transitions, self.transitions + count) % self.settings.memory
-        self.memory["observation"][rows] = copies.observations
-        if self.standardised:
-            seen = torch.from_numpy(copies.observations).double()
-            self.sums += torch.stack([seen.sum(0), (seen**2).sum(0)])
+        copies, before = self.copies, self.copies.observations.copy()
         actions = self.choose()
-        rewards, terminated, ended = copies.step(range(count), actions)
-        self.memory["next_observation"][rows] = copies.observations
-        self.memory["action"][rows], self.memory["reward"][rows] = actions, rewards
-        self.memory["terminated"][rows], self.memory["ended"][rows] = terminated, ended
-        self.transitions += count
+        rewards, terminated, ended = copies.step(range(self.settings.copies), actions)
+        self.replay.add(observation=before, next_observation=copies.observations, action=actions,
+                        reward=rewards, terminated=terminated, ended=ended)
         for i in numpy.flatnonzero(ended).tolist():
             self.episodes[i] += 1
             copies.reset(i, self.seed_of(i))
@@ -285,11 +248,13 @@ class Experience(Source):
         actions = random.integers(self.copies.actions, size=count)
         greedy = random.random(count) >= self.epsilon
         if greedy.any():
-            device = next(self.net.parameters()).device
             with torch.inference_mode():
-                values = self.net(torch.from_numpy(self.copies.observations).to(device))
+                values = self.net.online(self.on_device(self.copies.observations))
             actions = numpy.where(greedy, values.argmax(1).cpu().numpy(), actions)
         return actions
+
+    def on_device(self, values: numpy.ndarray) -> Tensor:
+        return torch.from_numpy(values).to(next(self.net.parameters()).device)
 
     @property
     def epsilon(self) -> float:
@@ -304,8 +269,8 @@ class Experience(Source):
         return self.copies.observations.dtype == numpy.float32
 
     @property
-    def filled(self) -> int:
-        return min(self.transitions, self.settings.memory)
+    def transitions(self) -> int:
+        return self.replay.count
 
     def seed_of(self, i: int) -> int:
         """The seed of the episode that copy `i` plays now."""
@@ -331,32 +296,28 @@ class Experience(Source):
         return found
 
     def state_dict(self) -> dict[str, Any]:
-        return {"step": self.step, "transitions": self.transitions,
-                "episodes": list(self.episodes), "taken": [list(a) for a in self.copies.taken],
-                "sums": self.sums.clone(),
-                "memory": {name: torch.from_numpy(values[:self.filled])
-                           for name, values in self.memory.items()}}
+        return {"step": self.step, "episodes": list(self.episodes),
+                "taken": [list(actions) for actions in self.copies.taken],
+                "replay": self.replay.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.step, self.transitions = state["step"], state["transitions"]
-        self.episodes, self.sums = list(state["episodes"]), state["sums"].clone()
-        for name, values in state["memory"].items():
-            self.memory[name][:len(values)] = values.numpy()
+        self.step, self.episodes = state["step"], list(state["episodes"])
+        self.replay.load_state_dict(state["replay"])
         for i, actions in enumerate(state["taken"]):
             self.copies.continue_from(i, self.seed_of(i), actions)
 
 
 def training_seed(seed: int, i: int, episode: int) -> int:
     """The seed of one training episode; never one of validation or test."""
-    span = LAST_SEED - FIRST_TRAINING_SEED
-    return FIRST_TRAINING_SEED + key(seed, "episode", i, episode) % span
+    number = key(seed, "episode", i, episode) % (LAST_SEED - FIRST_TRAINING_SEED)
+    return FIRST_TRAINING_SEED + number
 
 
 def play(environment: str, seeds: Sequence[int], choose) -> list[Episode]:
     """The episodes of these seeds, where `choose` gives actions for observations."""
     copies = game.play(environment, seeds, choose)
-    return [Episode(environment, seed, copies.taken[i], copies.rewards[i])
-            for i, seed in enumerate(seeds)]
+    return [Episode(environment, *episode)
+            for episode in zip(seeds, copies.taken, copies.rewards, strict=True)]
 
 
 def make_or_refuse(name: str, facts: ControlFacts | None = None) -> None:

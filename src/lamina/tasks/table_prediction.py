@@ -5,10 +5,8 @@ are predicted as such.
 """
 
 import csv
-import json
 import math
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -21,17 +19,17 @@ from torch.nn import functional
 from lamina import columns, probe, settings
 from lamina.answers import Answer, Label, Number
 from lamina.budget import Budget, cosine
-from lamina.errors import UserError, nearest
+from lamina.errors import UserError
 from lamina.keys import numpy_generator
 from lamina.learning import Batch, Phase, Update
-from lamina.media import manifest, table
-from lamina.media.files import File
+from lamina.media import table
 from lamina.metrics.classification import AUROC, MACRO_F1
 from lamina.metrics.metric import ACCURACY, MAE, R2, RMSE, Metric
 from lamina.nets import tabular
 from lamina.settings import setting
 from lamina.source import Batches
 from lamina.splits import divide
+from lamina.targets import as_targets, decide, items_of, target_column
 from lamina.task import Data, Example, Facts, Task
 
 NEIGHBOURS, MOST_NEIGHBOURS = 10, 4000  # of the baseline; training rows that it searches
@@ -156,7 +154,8 @@ class TablePrediction(Task):
 
     def examples(self, given: Sequence[Any]) -> list[Example]:
         """Each is the path of a table, all of whose rows are meant, or one row as JSON or dict."""
-        return [Example(row) for item in given for row in rows_given(item, self.facts.columns)]
+        return [Example(row) for item in given
+                for row in columns.rows_given(item, self.facts.columns)]
 
     # ---- learning ---------------------------------------------------------------------------
 
@@ -257,99 +256,7 @@ class TablePrediction(Task):
         return path
 
 
-# ---- targets ------------------------------------------------------------------------------------
-
-def target_column(tables: Sequence[table.Table], wanted: str, inputs: Sequence[str]) -> str:
-    """The column to predict: the wanted one, or the last that is no input of the model.
-
-    UserError: the training part has no such column.
-    """
-    training = next((part for part in tables if part.part in (None, "train")), tables[0])
-    names = [name for name in training.columns if name not in ("split", "group")]
-    if wanted and wanted not in names:
-        raise UserError(f"{training.name} has no column {wanted!r}: {nearest(wanted, names)} "
-                        f"(columns: {', '.join(names)})")
-    left = [name for name in names if name not in inputs]
-    if not left or len(names) < 2:
-        raise UserError(f"{training.name}: expected input columns and a target column, got "
-                        f"{', '.join(map(repr, names)) or 'none'}")
-    return wanted or left[-1]
-
-
-def items_of(part: table.Table, target: str, damaged: list[str]) -> Iterator[manifest.Item]:
-    """The rows with a target and the part and group they declare; adds the others to `damaged`."""
-    for number, row in enumerate(part.rows, 1):
-        cell = table.target(row.get(target))
-        try:
-            split = manifest.split_of(row.get("split"))
-            if cell is None:
-                raise ValueError(f"no value in the target column {target!r}")
-        except ValueError as reason:
-            damaged.append(f"{part.name} row {number}: {reason}")
-            continue
-        inputs = {name: value for name, value in row.items()
-                  if name not in (target, "split", "group")}
-        yield manifest.Item(inputs, cell, table.text(row.get("group")), part.part or split)
-
-
-def decide(problem: str, cells: Sequence[str], target: str) -> tuple[str, str]:
-    """"classification" or "regression", and what of the target column decided it."""
-    different = Counter(cells)
-    if len(different) < 2:
-        raise UserError(f"the target column {target!r} has "
-                        + (f"one value only, {cells[0]!r}" if cells else "no values")
-                        + "; expected two or more")
-    kind, why = table.target_kind(cells)
-    if problem == "auto":
-        problem = "classification" if kind == "labels" else "regression"
-    else:
-        why += ", but --problem decides"
-    if problem == "classification" and len(different) > max(2, len(cells) / 2):
-        raise UserError(f"the target column {target!r} has {why} in {len(cells):,} rows; "
-                        "expected labels that recur (choose a column with --target-column)")
-    if problem == "regression" and not len(table.readable(list(different))):
-        raise UserError(f"the target column {target!r} holds text ({cells[0]!r}); "
-                        "expected numbers for a regression")
-    return problem, why
-
-
-def as_targets(items: Sequence[manifest.Item], problem: str, target: str,
-               damaged: list[str]) -> Iterator[manifest.Item]:
-    """The items with labels or numbers for targets; adds those without a number to `damaged`."""
-    for item in items:
-        try:
-            yield item._replace(target=table.number(item.target) if problem == "regression"
-                                else table.label(item.target))
-        except ValueError:
-            damaged.append(f"row {str(item.input)[:80]}: expected a number in the target column "
-                           f"{target!r}, got {item.target!r}")
-
-
-# ---- rows and answers ---------------------------------------------------------------------------
-
-def rows_given(item: Any, inputs: Sequence[columns.Column]) -> list[table.Row]:
-    """The rows of one thing given to `predict`; UserError where an input column is missing."""
-    try:
-        if isinstance(item, Mapping):
-            name, rows = "the row", [dict(item)]
-        elif item.lstrip().startswith("{"):
-            name, rows = "the row", [json.loads(item)]
-        else:
-            name, rows = item, manifest.rows(File(Path(item)))
-    except json.JSONDecodeError as reason:
-        raise UserError(f'expected a row as JSON such as {{"age": 40}}: {reason}') from None
-    except (OSError, ValueError) as reason:
-        raise UserError(f"expected a table's path or a row as JSON: {reason}") from None
-    if not rows:
-        raise UserError(f"{name} has no rows")
-    found = {key for row in rows for key in row}
-    for column in inputs:
-        if column.name not in found:
-            raise UserError(f"{name} has no column {column.name!r}: "
-                            f"{nearest(column.name, found)}; the model reads "
-                            + ", ".join(column.name for column in inputs))
-    return rows
-
+# ---- answers ------------------------------------------------------------------------------------
 
 def answers(values: torch.Tensor, facts: TableFacts) -> list[Answer]:
     """Labels of probabilities, or numbers of standardised ones; values: (rows, outputs)."""

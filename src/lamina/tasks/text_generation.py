@@ -6,13 +6,14 @@ Nets: `gpt`, a decoder of causal attention blocks with the recipe below; `lstm`.
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, pad
+from torch.nn.functional import cross_entropy
 
 from lamina import keys
 from lamina.answers import Text
@@ -23,19 +24,20 @@ from lamina.media import text
 from lamina.media.manifest import Item
 from lamina.metrics import frequencies
 from lamina.metrics.metric import Metric, ratio
+from lamina.muon import Muon
 from lamina.nets.gpt import GPT
 from lamina.nets.recurrent import LSTM
 from lamina.probe import Probe, of_prompt
 from lamina.settings import Settings as BaseSettings
 from lamina.settings import setting
-from lamina.source import Source
 from lamina.splits import PARTS, divide
+from lamina.store import Joined
 from lamina.task import Data, Example, Task
 from lamina.task import Facts as BaseFacts
+from lamina.tokens import Windows, continuation, drawn, surprise
 
 SHARES = {"validation": 0.05, "test": 0.1}  # cut from the end of each of a few long texts
 MANY = 20  # documents, from which on whole documents are held out
-SCORED_AT_ONCE = 1 << 14  # tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +55,7 @@ class Settings(BaseSettings):
     heads: int = setting(4, "heads of the attention of gpt", low=1, high=128)
     context: int = setting(128, "tokens that the net is shown", low=2, high=16384)
     dropout: float = setting(0.0, "fraction of channels dropped while learning", low=0, high=0.9)
-    batch_size: int = setting(16, "windows of `context` tokens per optimizer step", low=1,
+    batch_size: int = setting(8, "windows of `context` tokens per optimizer step", low=1,
                               high=65536)
     learning_rate: float = setting(
         0.0, "peak step size; 0: 0.02 for gpt (Muon), 0.003 for lstm (AdamW)", low=0, high=100)
@@ -173,7 +175,7 @@ class TextGeneration(Task):
             # the batch and the context: by the table of docs/tasks/text-generation.md
             rate = s.learning_rate or 0.02
             optimizers = (
-                torch.optim.Muon(net.blocks.parameters(), rate, weight_decay=0.0),
+                Muon(net.blocks.parameters(), rate),
                 torch.optim.AdamW([*net.embedding.parameters(), *net.head.parameters()],
                                   0.15 * rate, betas=(0.9, 0.99), weight_decay=0.0))
         yield Phase("train", batches, lambda batch: self.learn(net, batch), {net: optimizers},
@@ -216,37 +218,6 @@ WORDS = (("The old", "A small", "My", "The grey", "One"),
          ("along", "behind", "beside", "near", "under"),
          ("the river", "the bridge", "our garden", "the harbour wall", "a wet field"),
          ("at dawn", "in the rain", "every Sunday", "until evening", "without a word"))
-
-
-class Windows(Source):
-    """Random windows of a long row of tokens, chosen by (seed, step) alone.
-
-    tokens: (tokens,), on any device. A batch is {"window": (batch, context + 1)}: each of its
-    tokens but the last is followed by the one to be foretold.
-    """
-
-    def __init__(self, tokens: Tensor, context: int, batch_size: int, *, seed: int):
-        if len(tokens) <= context:
-            raise UserError(f"the training part has {len(tokens)} tokens, expected more than the "
-                            f"context of {context}: give more text, or --context "
-                            f"{max(2, len(tokens) // 4)}")
-        self.tokens, self.context = tokens, context
-        self.batch_size, self.seed = batch_size, seed
-        self.length = max(1, len(tokens) // (context * batch_size))
-        self.step = 0
-
-    def __next__(self) -> Batch:
-        starts = torch.randint(len(self.tokens) - self.context, (self.batch_size, 1),
-                               generator=keys.generator(self.seed, "windows", self.step))
-        self.step += 1
-        places = starts + torch.arange(self.context + 1)
-        return {"window": self.tokens[places.to(self.tokens.device)]}
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"step": self.step}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.step = state["step"]
 
 
 def longest(settings: Settings) -> int:
@@ -301,32 +272,11 @@ def divided(documents: Sequence[Item]) -> Data:
                 how=f"{kept}in order, from the end of each text: {shares}")
 
 
-def stream(batch: Batch) -> Tensor:
+def stream(batch: Batch) -> Joined:
     """The tokens of all passages in one row, without those that are only context."""
-    places = torch.arange(batch["tokens"].shape[1], device=batch["tokens"].device)
-    kept = (places >= 1) & (places < batch["length"][:, None])
-    kept[0, 0] = True
-    return batch["tokens"][kept]
-
-
-def surprise(net: nn.Module, tokens: Tensor, length: Tensor, context: int) -> Tensor:
-    """Nats that each passage's tokens cost after its first one, (batch,).
-
-    Each token is scored once, in windows that lie side by side.
-    """
-    count = -(-int(length.max() - 1) // context)  # windows of the longest passage, rounded up
-    tokens = pad(tokens, (0, max(0, count * context + 1 - tokens.shape[1])))
-    shape = len(tokens) * count, context
-    before = tokens[:, : count * context].reshape(shape)
-    after = tokens[:, 1 : count * context + 1].reshape(shape).long()
-    places = torch.arange(count * context, device=tokens.device)
-    real = (places < length[:, None] - 1).reshape(shape)
-    nats = torch.zeros(shape[0], device=tokens.device)
-    for chosen in real[:, 0].nonzero()[:, 0].split(max(1, SCORED_AT_ONCE // context)):
-        logits, _ = net(before[chosen])
-        costs = cross_entropy(logits.float().transpose(1, 2), after[chosen], reduction="none")
-        nats[chosen] = (costs * real[chosen]).sum(1)
-    return nats.view(-1, count).sum(1)
+    first = torch.ones_like(batch["length"])
+    first[0] = 0
+    return Joined(batch["tokens"], first, batch["length"])
 
 
 def scored(nats: numpy.ndarray, examples: Sequence[Example]) -> dict[str, numpy.ndarray]:
@@ -337,32 +287,16 @@ def scored(nats: numpy.ndarray, examples: Sequence[Example]) -> dict[str, numpy.
             "bits per byte": numpy.column_stack((nats / numpy.log(2), sizes))}
 
 
-@torch.inference_mode()
 def written(net: nn.Module, prompt: Tensor, settings: Settings, facts: Facts) -> Iterator[bytes]:
     """The pieces that follow the prompt's tokens (time,), until a document ends."""
-    vocabulary = vocabulary_of(settings, facts)
-    random = keys.generator(settings.seed, "text", prompt.tolist())
-    known = prompt[-settings.context :].tolist()
-    new, past = known, None
-    for _ in range(settings.length):
-        if len(known) > settings.context:  # the window is full: go on from its second half
-            known = known[-(settings.context // 2) :]
-            new, past = known, None
-        logits, past = net(torch.tensor([new], device=prompt.device), past)
-        token = drawn(logits[0, -1, : len(vocabulary.pieces)].float().cpu(), settings, random)
+    s, vocabulary = settings, vocabulary_of(settings, facts)
+    random = keys.generator(s.seed, "text", prompt.tolist())
+
+    def choose(logits: Tensor) -> int:
+        return drawn(logits[: len(vocabulary.pieces)], random, temperature=s.temperature,
+                     top_k=s.top_k, top_p=s.top_p)
+
+    for token in islice(continuation(net, prompt, context=s.context, choose=choose), s.length):
         if token == vocabulary.end:
             return
         yield vocabulary.pieces[token]
-        known, new = [*known, token], [token]
-
-
-def drawn(logits: Tensor, settings: Settings, random: torch.Generator) -> int:
-    """A token by its probability, among those that temperature, top_k and top_p leave."""
-    if settings.temperature == 0:
-        return int(logits.argmax())
-    chances, order = (logits / settings.temperature).softmax(0).sort(descending=True)
-    if settings.top_k:
-        chances = chances[: settings.top_k]
-    before = chances.cumsum(0) - chances  # the probability of all that are likelier
-    chances = chances * (before < max(settings.top_p * float(chances.sum()), 1e-9))
-    return int(order[torch.multinomial(chances, 1, generator=random)])
