@@ -31,7 +31,9 @@ test-quality: $(BIN)/lamina
 	$(BIN)/python -m pytest -m quality -s
 
 benchmarks: $(BIN)/lamina
-	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+	for script in $(filter-out %/common.py %/tables.py,$(wildcard benchmarks/*.py)); do \
+		$(BIN)/python $$script || exit 1; done
+	$(BIN)/python benchmarks/tables.py
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info
