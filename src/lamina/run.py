@@ -29,8 +29,9 @@ from lamina.keys import seed_all
 from lamina.learning import Batch, Phase, Update
 from lamina.metrics.metric import improves
 from lamina.privacy import Privacy
-from lamina.scoring import Part, point_scores, rows
+from lamina.scoring import Part, batches, point_scores, rows
 from lamina.stopwatch import Stopwatch
+from lamina.store import placed
 from lamina.task import Task, images_last
 
 LOG_POINTS = 200  # lines of losses over a run
@@ -77,7 +78,7 @@ class Run:
         self.validation, self.folder, self.say = validation, folder, say
         self.save_seconds, self.adversary, self.privacy = save_seconds, adversary, privacy
         self.evaluations, self.micro_batches, self.target = evaluations, micro_batches, target
-        train = {name: values.to(machine.device) for name, values in train.items()}
+        train = placed(train, machine.device)
         seed_all(task.settings.seed, "phases")
         self.phases = list(task.phases(net, train))
         if not self.phases:
@@ -274,9 +275,15 @@ class Run:
         return math.floor(after * parts + 1e-9) > math.floor(before * parts + 1e-9)
 
     def evaluation_is_due(self) -> bool:
-        """Evaluations are spread evenly over the last phase; its end is one of them."""
+        """Evaluations are spread evenly over the last phase; its end is one of them.
+
+        Where a target may end the run there are more: each a fifth of the steps after the last.
+        """
         if self.validation is None or self._phase < len(self.phases) - 1:
             return False
+        if self.target is not None and self.step > 16 and \
+                math.floor(math.log(self.step, 1.2)) > math.floor(math.log(self.step - 1, 1.2)):
+            return True
         before, after = (math.floor(self.progress(step) * self.evaluations + 1e-9)
                          for step in (self.step - 1, self.step))
         return after > before or self.step == self.plan.total
@@ -292,6 +299,10 @@ class Run:
         """Scores of the validation part; keeps the weights if they are the best so far."""
         self.spent("evaluation")
         self.check_weights()
+        self.net.eval()
+        with torch.inference_mode(), self.machine.autocast():
+            self.task.adjust(self.net, (batch for batch, _ in batches(
+                self.task, self.validation, self.machine.device)))
         scores = point_scores(self.task.metrics, rows(self.task, self.net, self.validation,
                                                       self.machine))
         chief = self.task.metrics[0]

@@ -121,6 +121,11 @@ class Task(ABC):
             schedule=trapezoid(warmup=0.05, decay=0.5),
         )
 
+    def adjust(self, net: nn.Module, validation: Iterator[Batch]) -> None:
+        """What the net takes from the validation part without learning, such as the widths of
+        bands; before each evaluation. Asked of the same weights again it must do the same.
+        """
+
     # ---- answering --------------------------------------------------------------------------
 
     @abstractmethod
