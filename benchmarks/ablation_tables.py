@@ -10,11 +10,9 @@ import argparse
 import time
 
 from common import spread, write
-from torch import nn
 
 from lamina import datasets, device
 from lamina.budget import Plan
-from lamina.nets import tabular
 from lamina.parts import Parts, prepare
 from lamina.run import Run
 from lamina.tasks.table_prediction import TableFacts, TablePrediction
@@ -32,7 +30,6 @@ VARIANTS = {  # what is changed of the defaults
     "128 wide, 128 rows, dropout 0.05": {"width": 128, "batch_size": 128, "dropout": 0.05},
     "1,024 rows": {"batch_size": 1024},
 }
-TORCH_DROPOUT = "torch's dropout"
 
 
 def main() -> None:
@@ -41,7 +38,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=float, default=8)
     parser.add_argument("--data", nargs="+", default=["california-housing", "adult-income"])
-    names = [*VARIANTS, TORCH_DROPOUT]
+    names = list(VARIANTS)
     parser.add_argument("--only", nargs="+", choices=names, default=names)
     given = parser.parse_args()
     found = {name: compared(name, given.only, given.epochs, given.seeds) for name in given.data}
@@ -70,8 +67,6 @@ def measured(variant: str, facts: TableFacts, parts: Parts, epochs: float, seed:
     task = TablePrediction(TablePrediction.Settings.make(
         {"seed": seed, **VARIANTS.get(variant, {})}), facts)
     net = task.start()
-    if variant == TORCH_DROPOUT:
-        with_torch_dropout(net)
     run = Run(task, net, parts.train, parts.validation, plan=Plan(1), say=lambda line: None,
               machine=device.machine(device="cpu", threads=1))
     run.plan = Plan(max(1, round(epochs * run.phases[0].batches.length)))
@@ -80,14 +75,6 @@ def measured(variant: str, facts: TableFacts, parts: Parts, epochs: float, seed:
         pass
     return {"score": run.best["scores"][task.metrics[0].name],
             "seconds": time.process_time() - began}
-
-
-def with_torch_dropout(net: nn.Module) -> None:
-    """Let torch draw what is left out."""
-    for module in net.modules():
-        for name, child in module.named_children():
-            if isinstance(child, tabular.Dropout):
-                setattr(module, name, nn.Dropout(child.p))
 
 
 if __name__ == "__main__":

@@ -146,6 +146,10 @@ def assert_alike(a, b) -> None:
             return
         for key in a:
             assert_alike(a[key], b[key])
+    elif isinstance(a, list):
+        assert len(a) == len(b)
+        for one, other in zip(a, b, strict=True):
+            assert_alike(one, other)
     elif isinstance(a, float):
         assert a == pytest.approx(b, rel=1e-3, abs=1e-4)
     else:

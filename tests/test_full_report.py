@@ -52,7 +52,7 @@ def runs(tmp_path_factory):
         trained = [lamina.train(task, data, steps=30, evaluations=2, threads=1, say=len,
                                 run=str(folder / name), **more)
                    for task, data, name, more in (
-                       ("image-classification", "digits", "digits", {}),
+                       ("image-classification", "digits", "digits", {"profile": True}),
                        ("table-prediction", people(folder / "people.csv"), "people",
                         {"groups": ("sex", "race")}))]
     return [(one.folder, one.report) for one in trained]

@@ -4,6 +4,7 @@ A task returns answers; nothing else in the package asks which task it is.
 """
 
 import base64
+import csv
 import html
 import json
 from abc import ABC, abstractmethod
@@ -83,6 +84,39 @@ class Label(Answer):
 
     def html(self) -> str:
         return f"<b>{html.escape(self.label)}</b> <small>{self.probability:.1%}</small>"
+
+
+@dataclass(frozen=True, slots=True)
+class Labels(Answer):
+    """All classes that fit, with the probability of each by itself: perhaps several, perhaps none.
+    """
+
+    probabilities: dict[str, float]
+    kind: ClassVar[str] = "labels"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Those that fit more likely than not, likeliest first."""
+        order = sorted(self.probabilities, key=self.probabilities.get, reverse=True)
+        return tuple(label for label in order if self.probabilities[label] > 0.5)
+
+    @property
+    def label(self) -> str:
+        """The likeliest, whether or not it fits."""
+        return max(self.probabilities, key=self.probabilities.get)
+
+    def line(self) -> str:
+        return ", ".join(f"{label}  {self.probabilities[label]:.1%}" for label in self.labels) \
+            or f"none  ({self.label}  {self.probabilities[self.label]:.1%})"
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, "labels": list(self.labels),
+                "probabilities": self.probabilities}
+
+    def html(self) -> str:
+        return "<br>".join(f"<b>{html.escape(label)}</b> <small>"
+                           f"{self.probabilities[label]:.1%}</small>" for label in self.labels) \
+            or "<small>none</small>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,3 +260,69 @@ class Episode(Answer):
             image.save_film(self.frames(), path, frames_per_second=30)
         except game.NotDrawable as reason:
             raise UserError(str(reason)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast(Answer):
+    """The next values of a series, step by step.
+
+    moments: what each step is called. values: the mean. quantiles: by their level, "0.1" to "0.9".
+    history: the values before, None in gaps. truth: what came, None where that is not known.
+    """
+
+    name: str
+    moments: list[str] = field(repr=False)
+    values: list[float] = field(repr=False)
+    quantiles: dict[str, list[float]] = field(repr=False)
+    history: list[float | None] = field(repr=False)
+    truth: list[float | None] = field(repr=False)
+    kind: ClassVar[str] = "forecast"
+
+    @property
+    def band(self) -> tuple[list[float], list[float], float]:
+        """The outermost quantiles, low and high, and their coverage."""
+        low, *_, high = sorted(self.quantiles, key=float)
+        return self.quantiles[low], self.quantiles[high], float(high) - float(low)
+
+    def line(self) -> str:
+        low, high, coverage = self.band
+        steps = [f"{moment}  {value:,.5g}  ({below:,.5g} to {above:,.5g})" for moment, value, below,
+                 above in zip(self.moments, self.values, low, high, strict=True)]
+        if len(steps) > 8:
+            steps[4:-3] = [f"… {len(steps) - 7} more steps, all in --json or --save …"]
+        return "\n".join([f"{self.name}  ({100 * coverage:.3g}% of what comes lies between)",
+                          *("  " + step for step in steps)])
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, "series": self.name, "moments": self.moments,
+                "values": self.values, "quantiles": self.quantiles}
+
+    def html(self) -> str:
+        from lamina.report import chart
+
+        low, high, coverage = self.band
+        start = len(self.history)
+        steps = range(start, start + len(self.values))
+        lines = [chart.Line("before", list(enumerate(self.history))),
+                 chart.Line(f"forecast with its {100 * coverage:.3g} % band",
+                            list(zip(steps, self.values, strict=True)), low, high)]
+        if any(value is not None for value in self.truth):
+            lines.append(chart.Line("what came", list(zip(steps, self.truth, strict=True))))
+        first, last = html.escape(self.moments[0]), html.escape(self.moments[-1])
+        return str(chart.lines(lines, across="steps", up=self.name)) \
+            + f"<small>forecast from {first} to {last}</small>"
+
+    def save(self, path: Path) -> None:
+        """Write .csv, one row a step, .html, the drawing, or .json."""
+        if path.suffix == ".csv":
+            with path.open("w", newline="") as file:
+                out = csv.writer(file)
+                out.writerow(["time", "series", "mean", *self.quantiles])
+                out.writerows(zip(self.moments, [self.name] * len(self.moments), self.values,
+                                  *self.quantiles.values(), strict=True))
+        elif path.suffix == ".html":
+            from lamina.explanations.explanation import page
+
+            path.write_text(page(self.name, self.html()))
+        else:
+            super().save(path)

@@ -16,10 +16,12 @@ from lamina.learning import Batch
 class Probe:
     """A net as a differentiable function of the numbers that an example is made of.
 
-    kind: what the inputs are: pixels, vectors of columns, vectors of tokens, or the observations
-        of an episode (then the first dimension is time).
+    kind: what the inputs are: pixels, vectors of columns, vectors of tokens that are continued, of
+        the words of a text that is labelled, the observations of an episode (then the first
+        dimension is time), or the window of a series.
     inputs: float32 (batch, ...): pixels on their own scale 0 to 255 (batch, channels, height,
-        width); vectors (batch, columns or tokens, width); observations (time, ...).
+        width); vectors (batch, columns or tokens, width); observations (time, ...);
+        windows (batch, time, channels).
     outputs: from tensors shaped as `inputs` to (batch, outputs): logits of labels, the values of
         an episode's actions, one predicted number, or pixels.
     neutral: shaped as `inputs`: an input that says nothing (mean picture, typical values).
@@ -27,14 +29,15 @@ class Probe:
     targets: (batch,) indices of the true labels, or true values; None where they are not known.
         Of an episode: the discounted return that followed.
     names: of the features in dimension 1 (columns: one list for all, where a column of several
-        vectors comes several times; tokens: one list per example, without the padding).
+        vectors comes several times; tokens and words: one list per example, without the padding).
     low, high: the range in which inputs mean something; None where they are vectors.
     relative_to: what the neutral input is, in words.
+    several: whether each label holds or not by itself, its output being its log-odds.
     attention: from inputs to how much each token takes from each in every layer, (layers, batch,
         heads, time, time); None where the net has no attention.
     """
 
-    kind: Literal["image", "columns", "tokens", "episode"]
+    kind: Literal["image", "columns", "tokens", "words", "episode", "series"]
     inputs: Tensor
     outputs: Callable[[Tensor], Tensor]
     neutral: Tensor
@@ -44,6 +47,7 @@ class Probe:
     low: float | None = None
     high: float | None = None
     relative_to: str = "a neutral input"
+    several: bool = False
     attention: Callable[[Tensor], Tensor] | None = None
 
 

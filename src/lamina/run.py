@@ -36,6 +36,7 @@ from lamina.task import Task, images_last
 
 LOG_POINTS = 200  # lines of losses over a run
 KERNELS = {"fused", "foreach"}  # as optimizers call them
+LOOK = 8  # steps; half of what a look at the validation part may cost
 ROLLBACKS = 3  # before a loss that is not finite ends the run
 
 
@@ -277,12 +278,13 @@ class Run:
     def evaluation_is_due(self) -> bool:
         """Evaluations are spread evenly over the last phase; its end is one of them.
 
-        Where a target may end the run there are more: each a fifth of the steps after the last.
+        Where a target may end the run there are more, at steps 32, 72, 128 … LOOK k²: if a look
+        costs as much as 2 LOOK steps, these waste the least on looking and on steps too many.
         """
         if self.validation is None or self._phase < len(self.phases) - 1:
             return False
-        if self.target is not None and self.step > 16 and \
-                math.floor(math.log(self.step, 1.2)) > math.floor(math.log(self.step - 1, 1.2)):
+        looks = math.isqrt(self.step // LOOK)
+        if self.target is not None and looks > 1 and self.step == LOOK * looks**2:
             return True
         before, after = (math.floor(self.progress(step) * self.evaluations + 1e-9)
                          for step in (self.step - 1, self.step))

@@ -285,7 +285,7 @@ def plan_steps(run: Run, budget: Budget, options: Options, parts: Parts, began: 
         measure.choose_for_long(run, options)
         return None
     whole = 60 * budget.minutes
-    trial = min(0.05 * whole, 5.0)
+    trial = min(0.05 * whole, 5.0 if options.target is None else 1.0)  # a target may come soon
     step = measure.choose_machine(run, options, seconds=trial, learning=0.9 * whole)
     evaluation = measure.seconds_per_evaluation(run)
     ending = evaluation * (1 + len(parts.test) / len(parts.validation)) + JUDGING_SECONDS \

@@ -5,7 +5,6 @@ A net gives logits (batch, time, vocabulary) of what follows each token, and its
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -35,20 +34,13 @@ class Windows(Source):
         self.tokens, self.context = tokens, context
         self.batch_size, self.seed = batch_size, seed
         self.length = max(1, len(tokens) // (context * batch_size))
-        self.step = 0
 
-    def __next__(self) -> dict[str, Tensor]:
+    def batch(self, step: int) -> dict[str, Tensor]:
+        """The windows of that step."""
         starts = torch.randint(len(self.tokens) - self.context, (self.batch_size, 1),
-                               generator=keys.generator(self.seed, "windows", self.step))
-        self.step += 1
+                               generator=keys.generator(self.seed, "windows", step))
         places = starts + torch.arange(self.context + 1)
         return {"window": self.tokens[places.to(self.tokens.device)]}
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"step": self.step}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.step = state["step"]
 
 
 def surprise(net: nn.Module, tokens: Tensor, length: Tensor, context: int) -> Tensor:  # (batch,)

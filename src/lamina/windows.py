@@ -5,7 +5,6 @@ rolling forecasts of an evaluation.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy
 import torch
@@ -178,7 +177,7 @@ class Windows(Source):
     """
 
     def __init__(self, passages: Batch, context: int, horizon: int, batch_size: int, *, seed: int):
-        self.passages, self.seed, self.step = passages, seed, 0
+        self.passages, self.seed = passages, seed
         self.span = context + horizon
         size = passages["values"].shape[1]
         rows, ends = [], []
@@ -191,9 +190,9 @@ class Windows(Source):
         self.length = -(-len(self.rows) // self.batch_size)
         self.order = lru_cache(maxsize=2)(self.order)
 
-    def __next__(self) -> Batch:
-        epoch, index = divmod(self.step, self.length)
-        self.step += 1
+    def batch(self, step: int) -> Batch:
+        """The batch of that step."""
+        epoch, index = divmod(step, self.length)
         chosen = self.order(epoch)[index * self.batch_size : (index + 1) * self.batch_size]
         places = self.ends[chosen][:, None] + torch.arange(-self.span, 0)
         batch = {}
@@ -208,9 +207,3 @@ class Windows(Source):
     def order(self, epoch: int) -> Tensor:
         """The permutation of that epoch."""
         return torch.randperm(len(self.rows), generator=keys.generator(self.seed, "order", epoch))
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"step": self.step}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.step = state["step"]

@@ -71,19 +71,3 @@ def test_rows_of_numbers_alone_and_of_categories_alone_are_taken():
                         torch.zeros(ROWS, categories, dtype=torch.int32))
         assert found.shape == (ROWS, 2, 4)
         assert torch.isfinite(found).all()
-
-
-def test_dropout_leaves_out_that_fraction_and_keeps_the_mean():
-    torch.manual_seed(0)
-    layer, ones = tabular.Dropout(0.25), torch.ones(1001, 999, requires_grad=True)
-    found = layer(ones)
-    assert found.unique().tolist() == pytest.approx([0, 4 / 3])
-    left = (found > 0).float()
-    assert left.mean().item() == pytest.approx(0.75, abs=0.002)
-    for every in range(8):  # no byte of the random words is less random than the others
-        assert left.flatten()[every::8].mean().item() == pytest.approx(0.75, abs=0.006)
-    neighbours = (left[:, 1:] * left[:, :-1]).mean().item()
-    assert neighbours == pytest.approx(0.75**2, abs=0.003)
-    found.sum().backward()
-    torch.testing.assert_close(ones.grad, found.detach())
-    torch.testing.assert_close(layer.eval()(ones), ones)

@@ -42,6 +42,7 @@ class DataSet:
     forms: the sets of files it comes as; any one of them will do.
     prepare: gives the files that tasks read, by name; None where they read the raw ones.
     ships: whether the first form lies in this package.
+    folder: what the user's folder of it is called; by default as the data set is.
     """
 
     name: str
@@ -54,6 +55,7 @@ class DataSet:
     forms: tuple[tuple[RawFile, ...], ...]
     prepare: Preparation | None = None
     ships: bool = False
+    folder: str = ""
 
     def download(self) -> tuple[RawFile, ...]:
         """The form that can be downloaded, or nothing."""
@@ -258,6 +260,101 @@ COMPAS = DataSet(
     prepare=prepare.compas,
 )
 
+def transformer(number: int, size: int, digest: str) -> DataSet:
+    """Hourly loads and the oil temperature of a transformer in China (Zhou et al. 2021)."""
+    return DataSet(
+        name=f"etth{number}",
+        what=f"6 loads and the oil temperature of transformer {number}, hourly, 2016-18",
+        tasks=("forecasting",),
+        examples=14_400,
+        unit="hours",
+        licence="CC BY-ND 4.0",
+        page="https://github.com/zhouhaoyi/ETDataset",
+        forms=((RawFile(
+            name=f"ETTh{number}.csv", size=size, contents=(digest,),
+            urls=("https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small/"
+                  f"ETTh{number}.csv",)),),),
+        prepare=prepare.transformer,
+        folder="ett",
+    )
+
+
+ETTH1 = transformer(
+    1, 2_589_657, "sha256:f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066")
+ETTH2 = transformer(
+    2, 2_417_960, "sha256:a3dc2c597b9218c7ce1cd55eb77b283fd459a1d09d753063f944967dd6b9218b")
+
+M4_HOURLY = DataSet(
+    name="m4-hourly",
+    what="414 hourly series of the M4 competition, 748 to 1,008 values each",
+    tasks=("forecasting",),
+    examples=414,
+    unit="series",
+    licence="none stated; published for the M4 competition 2018",
+    page="https://github.com/Mcompetitions/M4-methods",
+    forms=((
+        RawFile(
+            name="Hourly-train.csv", size=2_347_115,
+            contents=("sha256:ea59b7783573c49077a835ab6465c7d66f1474783360f310988a9a737fbca62f",),
+            urls=("https://raw.githubusercontent.com/Mcompetitions/M4-methods/master/Dataset/"
+                  "Train/Hourly-train.csv",)),
+        RawFile(
+            name="Hourly-test.csv", size=132_820,
+            contents=("sha256:71a57fccb15e534d973626ada4fb87febf789e9317715b7cc6dd3b5f90db6f42",),
+            urls=("https://raw.githubusercontent.com/Mcompetitions/M4-methods/master/Dataset/"
+                  "Test/Hourly-test.csv",)),
+    ),),
+    prepare=prepare.m4_hourly,
+)
+
+MOVIE_REVIEWS = DataSet(
+    name="movie-review-polarity",
+    what="sentences of film reviews, negative or positive (rt-polarity)",
+    tasks=("text-classification",),
+    examples=10_662,
+    licence="none stated; research use, cite Pang and Lee 2005",
+    page="https://www.cs.cornell.edu/people/pabo/movie-review-data/",
+    forms=(tuple(RawFile(
+        name=f"rt-polarity.{ending}", size=size, contents=(f"sha256:{digest}",),
+        urls=(f"https://raw.githubusercontent.com/yoonkim/CNN_sentence/master/rt-polarity.{ending}",
+              )) for ending, size, digest in (
+        ("neg", 612_256, "4ace77d558c3714723843f1d65b60c01e3417b208180f0728808d76ad0eeeaca"),
+        ("pos", 626_139, "2da124ec187a9d5a29c9f04e91c540e02baed5af8868f550a26bd6fd4dbf8bf0"))),),
+    prepare=prepare.movie_reviews,
+)
+
+SST2 = DataSet(
+    name="sst2",
+    what="sentences of film reviews, negative or positive; whole sentences only",
+    tasks=("text-classification",),
+    examples=9_613,
+    licence="none stated; research use, cite Socher et al. 2013",
+    page="https://nlp.stanford.edu/sentiment/",
+    forms=(tuple(RawFile(
+        name=f"{part}.tsv", size=size, contents=(f"sha256:{digest}",),
+        urls=("https://raw.githubusercontent.com/clairett/pytorch-sentiment-classification/"
+              f"master/data/SST2/{part}.tsv",)) for part, size, digest in (
+        ("train", 720_259, "ec192f833a64da08f475488a77b0d0b47db47acd0f458bd18433fc793b569920"),
+        ("dev", 92_057, "eddea6b39e601dd4e7a672b53cc40fdf6019fa80522f351206c24340ca5d9359"),
+        ("test", 188_749, "831169c7e2e429d6026e1bdbb542f33b636e3e596caad9602ebc953c205928b7"))),),
+    prepare=prepare.sst2,
+)
+
+AG_NEWS = DataSet(
+    name="ag-news",
+    what="short news articles by topic, 4 classes; the published test part",
+    tasks=("text-classification",),
+    examples=7_600,
+    licence="not for commercial use",
+    page="http://groups.di.unipi.it/~gulli/AG_corpus_of_news_articles.html",
+    forms=((RawFile(
+        name="test.csv", size=1_857_427,
+        contents=("sha256:521465c2428ed7f02f8d6db6ffdd4b5447c1c701962353eb2c40d548c3c85699",),
+        urls=("https://raw.githubusercontent.com/mhjabreel/CharCnn_Keras/master/data/ag_news_csv/"
+              "test.csv",)),),),
+    prepare=prepare.ag_news,
+)
+
 CATALOGUE = {data.name: data for data in (
     DIGITS, MNIST, CIFAR10, CIFAR10_JPEG, FLOWERS, TINY_SHAKESPEARE, WIKITEXT_2, ADULT_INCOME,
-    CALIFORNIA_HOUSING, COMPAS)}
+    CALIFORNIA_HOUSING, COMPAS, ETTH1, ETTH2, M4_HOURLY, MOVIE_REVIEWS, SST2, AG_NEWS)}

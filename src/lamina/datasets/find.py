@@ -108,7 +108,7 @@ def places(data: DataSet) -> Iterator[tuple[str, Path]]:
     if data.ships:
         yield "ships with lamina", Path(__file__).parent / data.name
     if given := os.environ.get("LAMINA_DATA"):
-        yield "LAMINA_DATA", Path(given).expanduser() / data.name
+        yield "LAMINA_DATA", Path(given).expanduser() / (data.folder or data.name)
     yield "cache", cache() / data.name
 
 

@@ -21,6 +21,9 @@ COMPAS_COLUMNS = (  # what was known when the score was made, the scores, and th
     "v_score_text", "two_year_recid")
 CIFAR10_CLASSES = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+PARTS = ("train", "validation", "test")
+ETT_PARTS = [part for part, months in zip(PARTS, (12, 4, 4)) for _ in range(months * 30 * 24)]
+AG_NEWS_TOPICS = ("World", "Sports", "Business", "Sci/Tech")
 CIFAR10_RECORD = 1 + 3 * 32 * 32  # bytes: the class, then the red, green and blue planes
 
 
@@ -63,11 +66,64 @@ def compas_table(text: str, columns: Sequence[str]) -> bytes:
     return table([[row[place] for place in places] for row in (header, *rows)])
 
 
+def movie_reviews(files: Mapping[str, Path]) -> dict[str, bytes]:
+    """reviews.csv: the sentences of rt-polarity.neg and .pos, which are in Latin-1."""
+    rows = [(line.strip(), label) for ending, label in (("neg", "negative"), ("pos", "positive"))
+            for line in unpacked(File(files[f"rt-polarity.{ending}"])).decode("latin-1").split("\n")
+            if line.strip()]
+    return {"reviews.csv": table([("text", "label"), *rows])}
+
+
+def sst2(files: Mapping[str, Path]) -> dict[str, bytes]:
+    """train.csv, dev.csv and test.csv: sentences with labels instead of 0 and 1."""
+    names = {"0": "negative", "1": "positive"}
+    found = {}
+    for part in ("train", "dev", "test"):
+        lines = unpacked(File(files[f"{part}.tsv"])).decode().splitlines()
+        rows = [line.rsplit("\t", 1) for line in lines]
+        found[f"{part}.csv"] = table([("text", "label"),
+                                      *((text, names[label]) for text, label in rows)])
+    return found
+
+
+def ag_news(files: Mapping[str, Path]) -> dict[str, bytes]:
+    """news.csv: title and text of each article as one, with its topic."""
+    rows = csv.reader(io.StringIO(unpacked(File(files["test.csv"])).decode()))
+    return {"news.csv": table([("text", "label"), *(
+        (f"{title}. {text}".replace("\\", " "), AG_NEWS_TOPICS[int(topic) - 1])
+        for topic, title, text in rows)])}
+
+
 def table(rows: list) -> bytes:
     """The rows as CSV."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows(rows)
     return buffer.getvalue().encode()
+
+
+def transformer(files: Mapping[str, Path]) -> dict[str, bytes]:
+    """The first 20 months with the parts that papers use since Zhou et al. 2021: 12, 4 and 4."""
+    found = {}
+    for name, path in files.items():
+        header, *rows = csv.reader(io.StringIO(unpacked(File(path)).decode()))
+        found[name] = table([[*header, "split"], *(
+            [*row, part] for row, part in zip(rows, ETT_PARTS, strict=False))])
+    return found
+
+
+def m4_hourly(files: Mapping[str, Path]) -> dict[str, bytes]:
+    """One row a value: series, step, value and split. The test part is the competition's; the
+    last two days before it are the validation part.
+    """
+    past, future = ({row[0]: [cell for cell in row[1:] if cell] for row in csv.reader(io.StringIO(
+        unpacked(File(files[f"Hourly-{part}.csv"])).decode()))} for part in ("train", "test"))
+    rows = [["series", "step", "value", "split"]]
+    for name in list(past)[1:]:  # the first row is the header
+        whole = [*past[name], *future[name]]
+        ends = len(whole) - 2 * len(future[name]), len(past[name])
+        rows += [[name, step, value, PARTS[(step >= ends[0]) + (step >= ends[1])]]
+                 for step, value in enumerate(whole)]
+    return {"hourly.csv": table(rows)}
 
 
 def wikitext(files: Mapping[str, Path]) -> dict[str, bytes]:

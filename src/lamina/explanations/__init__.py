@@ -6,18 +6,21 @@ import numpy
 import torch
 from torch import nn
 
-from lamina.answers import Answer, Label
+from lamina.answers import Answer, Label, Labels
 from lamina.artifact import Model
 from lamina.errors import UserError, nearest
-from lamina.explanations import attribution, episodes, pictures, rows, tokens
+from lamina.explanations import attribution, episodes, pictures, rows, series, tokens
 from lamina.explanations.explanation import Explanation
 from lamina.probe import Probe
 from lamina.scoring import named
 from lamina.task import Example
 
-METHODS = {"image": pictures.METHODS, "tokens": tokens.METHODS, "columns": rows.METHODS,
-           "episode": episodes.METHODS}  # by what the inputs are
-CALLED = {"image": "a picture", "tokens": "a text", "columns": "a row", "episode": "an episode"}
+METHODS = {"image": pictures.METHODS, "tokens": tokens.METHODS, "words": tokens.METHODS,
+           "columns": rows.METHODS, "episode": episodes.METHODS,
+           "series": series.METHODS}  # by what the inputs are
+CALLED = {"image": "a picture", "tokens": "a text", "words": "a text", "columns": "a row",
+          "episode": "an episode", "series": "a series"}
+ANSWERED = ("image", "columns", "words")  # whose answer is what the probe's outputs say
 
 
 def explain(model: Model, given: Sequence[str | Example], *, method: str = "auto",
@@ -33,7 +36,7 @@ def explain(model: Model, given: Sequence[str | Example], *, method: str = "auto
             probe = model.task.probe(model.net, batch)
         except NotImplementedError as reason:
             raise UserError(f"{reason}; lamina explain knows no way to it") from None
-        answer = model.answer(batch)[0] if probe.kind in ("image", "columns") else None
+        answer = model.answer(batch)[0] if probe.kind in ANSWERED else None
         yield explained(model.net, probe, example, answer, method=method, label=label)
 
 
@@ -55,6 +58,9 @@ def explained(net: nn.Module, probe: Probe, example: Example, answer: Answer | N
     if probe.kind == "episode":
         return episodes.explain(probe, method, action=label, most=most, name=name,
                                 answer="the action chosen")
+    if probe.kind == "series":
+        refuse(label, "with a forecast")
+        return series.explain(probe, method, name=name, most=most)
     if not probe.labels:
         refuse(label, "with a picture")
         return pictures.change(probe, name=name, answer="the picture that is made", label=
@@ -68,7 +74,7 @@ def explained(net: nn.Module, probe: Probe, example: Example, answer: Answer | N
     about |= {"name": name, "most": most}
     if probe.kind == "image":
         return pictures.explain(net, probe, chosen, method, **about)
-    if probe.kind == "tokens":
+    if probe.kind in ("tokens", "words"):
         return tokens.explain(probe, chosen, method, **about)
     return rows.explain(probe, chosen, method, row=example.input, **about)
 
@@ -77,13 +83,14 @@ def choice(probe: Probe, answer: Answer | None, label: str | None) -> tuple[dict
     """What is said of the answer that is explained, and its index among the outputs."""
     with torch.no_grad():
         chances = probe.outputs(probe.inputs)[0].double().softmax(0)
-    given = answer.label if isinstance(answer, Label) else probe.labels[int(chances.argmax())]
+    given = answer.label if isinstance(answer, (Label, Labels)) else \
+        probe.labels[int(chances.argmax())]
     label = given if label is None else label
     if label not in probe.labels:
         raise UserError(f"label: the model has no answer {label!r}: "
                         f"{nearest(label, probe.labels)}")
     index = probe.labels.index(label)
-    probability = answer.probabilities[label] if isinstance(answer, Label) \
+    probability = answer.probabilities[label] if isinstance(answer, (Label, Labels)) \
         else float(chances[index])
     return ({"answer": given, "label": label, "probability": probability},
             torch.tensor([index], device=probe.inputs.device))

@@ -49,7 +49,7 @@ def strength(probe: Probe, chosen: Tensor) -> Callable[[Tensor], Tensor]:
         outputs = probe.outputs(given).float()
         index = chosen.repeat(len(outputs) // len(chosen))[:, None]
         own = outputs.gather(1, index)[:, 0]
-        if outputs.shape[1] == 1:
+        if outputs.shape[1] == 1 or probe.several:
             return own
         if probe.kind == "episode":
             return own - (outputs.sum(1) - own) / (outputs.shape[1] - 1)

@@ -70,7 +70,7 @@ def explain(case: Case, index: int) -> explanations.Explanation:
     """The explanation of the answer to one test example."""
     probe = probe_of(case, index)
     answer = None
-    if probe.kind in ("image", "columns") and probe.labels:
+    if probe.kind in explanations.ANSWERED and probe.labels:
         answer = case.test_answers[index]
     return explanations.explained(case.net, probe, case.parts.test.examples[index], answer,
                                   most=STEPS)

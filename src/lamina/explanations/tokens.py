@@ -1,4 +1,4 @@
-"""Explanations of texts: how much each token of a prompt did for what comes next."""
+"""Explanations of texts: how much each token did for the label, or for what comes next."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,18 +24,23 @@ MAPS = 2  # last layers whose attention is drawn
 class TokenExplanation(Explanation):
     """tokens, weights: what each token adds, (tokens,).
 
-    rollout: how much of each token reaches the last place through all layers, (tokens,).
+    goes_on: whether what is explained is the next token; else it is a label of the whole text.
+    rollout: how much of each token reaches the last place through all layers, or of a label all
+        places in the mean, (tokens,).
     attention: of every layer, mean over its heads, (layers, tokens, tokens). Both None where the
         net has none.
     """
 
     tokens: Sequence[str]
     weights: numpy.ndarray
+    goes_on: bool = True
     rollout: numpy.ndarray | None = None
     attention: numpy.ndarray | None = None
     kind: ClassVar[str] = "a text"
 
     def headline(self) -> str:
+        if not self.goes_on:
+            return super().headline()
         given = "" if self.label == self.answer else f"  (the model answers {self.answer!r})"
         return f"next comes {self.label!r}  {self.probability:.1%}{given}"
 
@@ -55,7 +60,7 @@ class TokenExplanation(Explanation):
             return found
         if not self.method == "attention":
             found += ('<p class="soft">Attention, followed back through all layers (rollout): what '
-                      f"the last place looks at</p>{marked(self.tokens, shares(self.rollout))}")
+                      f"{self.place()} looks at</p>{marked(self.tokens, shares(self.rollout))}")
         maps = []
         for layer in range(len(self.attention))[-MAPS:]:
             name = f"layer {layer + 1}"
@@ -66,50 +71,57 @@ class TokenExplanation(Explanation):
                 f'(columns), mean over the heads</p><div style="display:flex;gap:12px;'
                 f'flex-wrap:wrap">{"".join(maps)}</div>')
 
+    def place(self) -> str:
+        """Where attention is followed back from."""
+        return "the last place" if self.goes_on else "the text"
+
     def parts(self) -> dict[str, Any]:
         found = {"tokens": list(self.tokens), "weights": rounded(self.weights)}
         if self.attention is not None:
-            found |= {"rollout": rounded(self.rollout),
-                      "attention_of_last_place": [rounded(layer[-1]) for layer in self.attention]}
+            found["rollout"] = rounded(self.rollout)
+        if self.attention is not None and self.goes_on:
+            found["attention_of_last_place"] = [rounded(layer[-1]) for layer in self.attention]
         return found
 
 
 def explain(probe: Probe, chosen: Tensor, method: str, *,
             most: int = attribution.STEPS[-1], label: str, **about: Any) -> TokenExplanation:
-    """Of the one prompt of the probe, by one of METHODS, or "auto".
+    """Of the one text of the probe, by one of METHODS, or "auto".
 
     UserError: the net has no attention to show.
     """
     method = "integrated-gradients" if method == "auto" else method
     layers = followed = None
+    goes_on = probe.kind == "tokens"
     if probe.attention is not None:
         with torch.no_grad():
             heads = probe.attention(probe.inputs)[:, 0].double().cpu()
         layers = heads.mean(1).numpy()
-        followed = rollout(layers)
+        flow = rollout(layers)
+        followed = flow[-1] if goes_on else flow.mean(0)
     elif method == "attention":
         raise UserError("attention: this net has none; use --method integrated-gradients or "
                         "occlusion")
     count = len(probe.names[0])
     about |= {"tokens": probe.names[0], "label": label, "rollout": followed, "attention": layers,
-              "relative_to": probe.relative_to}
+              "relative_to": probe.relative_to, "goes_on": goes_on}
     if method == "attention":
         return TokenExplanation(
             weights=followed, method="attention", **about,
-            measure="the last place",
+            measure="the last place" if goes_on else "all places, in the mean",
             note="Attention says where the net looks, not what it makes of it")
     found = attribution.integrated_gradients(probe, chosen, most=most) \
         if method == "integrated-gradients" else attribution.ablation(probe, chosen)
     weights = found.values[0].sum(1).double().cpu().numpy()[:count]
     return TokenExplanation(
         weights=weights, method=method,
-        measure=attribution.measure(probe, label) + " as the next token",
+        measure=attribution.measure(probe, label) + " as the next token" * goes_on,
         start=float(found.start[0]), end=float(found.end[0]), steps=found.steps,
         error=None if found.error is None else float(found.error[0]), **about)
 
 
 def rollout(layers: numpy.ndarray) -> numpy.ndarray:
-    """How much of each token reaches the last place, (tokens,); layers: (layers, tokens, tokens).
+    """How much of each token reaches each place, (tokens, tokens); layers: (layers, same).
 
     The product of the layers' attention, where half stays in place on the residual path (Abnar
     and Zuidema 2020, section 3).
@@ -117,7 +129,7 @@ def rollout(layers: numpy.ndarray) -> numpy.ndarray:
     flow = numpy.eye(layers.shape[1])
     for weights in layers:
         flow = (weights + numpy.eye(len(weights))) / 2 @ flow
-    return flow[-1]
+    return flow
 
 
 # ---- drawing ------------------------------------------------------------------------------------

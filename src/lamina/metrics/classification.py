@@ -1,4 +1,4 @@
-"""Scores of labels beyond accuracy: macro F1 and, for two classes, the area under the ROC."""
+"""Scores of labels beyond accuracy: F1 and, for two classes, the area under the ROC."""
 
 import numpy
 
@@ -49,6 +49,20 @@ def second_class(answer, target: str) -> tuple[float, bool]:
     return answer.probabilities[name], target == name
 
 
+def hits(answer, target: tuple[str, ...]) -> tuple[int, int]:
+    """Twice the labels that are right, and how many there are as truth and as answer."""
+    return 2 * len(set(answer.labels) & set(target)), len(answer.labels) + len(target)
+
+
+def micro_f1(rows: numpy.ndarray) -> float:
+    """F1 over all labels of all examples, from `hits`; 1 where there are none at all."""
+    total = rows[:, 1].sum()
+    return float(rows[:, 0].sum() / total) if total else 1.0
+
+
+MICRO_F1 = Metric("micro_f1", "higher", "F1 over all labels of all examples", hits, micro_f1)
+EXACT = Metric("exact", "higher", "fraction of examples all of whose labels are right",
+               lambda answer, target: (set(answer.labels) == set(target),))
 MACRO_F1 = Metric("macro_f1", "higher", "F1 of each class, averaged", classes_of, macro_f1)
 AUROC = Metric("auroc", "higher", "chance that a true case outranks a false one",
                second_class, auroc)

@@ -69,27 +69,12 @@ class Members(nn.Module):
         return vectors.flatten(1)[:, None] * self.scale
 
 
-class Dropout(nn.Dropout):
-    """nn.Dropout of a fraction in 256ths: a random byte, not a random number, for each number.
-
-    A processor draws nn.Dropout's numbers for longer than it multiplies the layer's matrices.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:  # any shape, as x
-        threshold = round(256 * self.p)
-        if not self.training or not threshold:
-            return x
-        words = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device)
-        drawn = words.random_(-2**63, None).view(torch.uint8)[:x.numel()].view(x.shape)
-        return x * (drawn >= threshold).to(x.dtype).mul_(256 / (256 - threshold))
-
-
 def multilayer(members: Members, *, width: int, depth: int, dropout: float) -> nn.Module:
     """Body of `depth` hidden layers."""
     layers: list[nn.Module] = [members]
     before = members.scale.shape[1]
     for _ in range(depth):
-        layers += [nn.Linear(before, width), nn.ReLU(), Dropout(dropout)]
+        layers += [nn.Linear(before, width), nn.ReLU(), nn.Dropout(dropout)]
         before = width
     return nn.Sequential(*layers)
 
@@ -107,7 +92,7 @@ class ResidualBlock(nn.Module):
     def __init__(self, width: int, *, dropout: float):
         super().__init__()
         self.change = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.ReLU(),
-                                    Dropout(dropout), nn.Linear(2 * width, width))
+                                    nn.Dropout(dropout), nn.Linear(2 * width, width))
 
     def forward(self, x: Tensor) -> Tensor:  # (batch, members, width), as x
         return x + self.change(x)
