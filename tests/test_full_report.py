@@ -23,6 +23,14 @@ LEARNING_CURVE = {
                 "high": v + 0.02} for n, v in ((180, 0.914), (722, 0.951), (1445, 0.969))],
     "more": [{"times": 2.0, "examples": 2890, "value": 0.98, "low": 0.97, "high": 0.985},
              {"times": 10.0, "examples": 14450, "value": 0.99, "low": 0.97, "high": 0.997}]}
+CODES = {
+    "examples": 40, "of": 80, "numbers": 8, "unused": 1,
+    "map": {"how": "t-SNE", "points": [[i % 7, i % 5] for i in range(40)],
+            "labels": [str(i % 10) for i in range(40)]},
+    "clusters": {"count": 2, "purity": 0.6, "adjusted_rand": 0.3, "rows": [
+        {"size": 20, "labels": [{"label": "7", "share": 0.8}]} for _ in range(2)]}}
+SAMPLES = {"table": {}, "ways": {}, "pairs": {}, "made": 64, "known": 5000, "of": 60000,
+           "distance_of_made": 41.2, "distance_of_real": 40.1, "copying": 0.4}
 PRIVACY = {"epsilon": 2.94, "delta": 1e-5, "epsilon_allowed": 3.0, "most_hits": 0.17,
            "unit": "one training example, added or removed", "clipping_norm": 1.0,
            "noise_multiplier": 0.9, "sampling_rate": 0.01, "steps": 900, "accountant": "PRV"}
@@ -75,7 +83,7 @@ def full(runs, tmp_path_factory):
     made = {**document, "explanations": {**document["explanations"], "explained": explained},
             "robustness": robustness,
             "fairness": rows["fairness"], "learning_curve": LEARNING_CURVE,
-            "privacy": PRIVACY, "findings": [*hints, finding]}
+            "codes": CODES, "samples": SAMPLES, "privacy": PRIVACY, "findings": [*hints, finding]}
     folder = tmp_path_factory.mktemp("full")
     for name in ("log.jsonl", "settings.json"):
         (folder / name).write_bytes((pictures / name).read_bytes())

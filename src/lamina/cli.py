@@ -175,7 +175,7 @@ def do_evaluate(words: list[str]) -> int:
 def do_predict(words: list[str]) -> int:
     flags: Flags = {"json": (bool, "print one JSON object per line"),
                     "save": (Path, "write the answer to this file (.png, .gif, .txt, .json …); "
-                                   "several answers get numbers"),
+                                   "several answers get numbers, or one .parquet or .npz"),
                     "coverage": (float, "chance that the set of labels or the interval holds the "
                                         "truth, such as 0.8")}
     (model, *inputs), choices = parse("predict", VERBS["predict"], words, flags, any_flag=True)
@@ -185,6 +185,10 @@ def do_predict(words: list[str]) -> int:
 
     if "coverage" in choices:
         choices["coverage"] = convert(choices["coverage"], float, "coverage")
+    if save is not None and save.suffix in (".parquet", ".npz"):
+        count = verbs.predict_table(model, inputs, save, **choices)
+        print(f"wrote {save}: {count:,} answers", file=sys.stderr)
+        return 0
     for number, answer in enumerate(verbs.predict(model, inputs, **choices)):
         if save is not None:
             path = numbered(save, number)

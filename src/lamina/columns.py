@@ -183,16 +183,19 @@ def parsed(column: Column, cells: Sequence[str | None]) -> numpy.ndarray:
     return values
 
 
-def ranks(column: Column, values: numpy.ndarray) -> list[numpy.ndarray]:
-    """The column's numbers, each (rows,) in 0..1; the last may say which values are missing."""
+def measured(column: Column, values: numpy.ndarray) -> list[numpy.ndarray]:
+    """The numbers of the column's features, each (rows,), the median where there is none."""
     missing = numpy.isnan(values)
     parts = table.calendar(values) if column.form else {"value": values}
-    found = []
-    for feature in column.features:
-        numbers = numpy.where(missing, feature.median, parts[feature.part])
-        places = numpy.linspace(0, 1, len(feature.knots))
-        found.append(numpy.interp(numbers, feature.knots, places))
-    return found + [missing.astype(float)] * column.absent
+    return [numpy.where(missing, feature.median, parts[feature.part])
+            for feature in column.features]
+
+
+def ranks(column: Column, values: numpy.ndarray) -> list[numpy.ndarray]:
+    """The column's numbers, each (rows,) in 0..1; the last may say which values are missing."""
+    found = [numpy.interp(numbers, feature.knots, numpy.linspace(0, 1, len(feature.knots)))
+             for feature, numbers in zip(column.features, measured(column, values), strict=True)]
+    return found + [numpy.isnan(values).astype(float)] * column.absent
 
 
 def rows_given(item: Any, inputs: Sequence[Column]) -> list[table.Row]:

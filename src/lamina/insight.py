@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from lamina import checks, health, profile
+from lamina import checks, codes, health, profile, samples
 from lamina.attacks import robustness
 from lamina.case import Case
 from lamina.explanations import gallery
@@ -20,6 +20,8 @@ Insight = tuple[dict[str, Any] | None, list[Finding]]
 # name in report.json, its share of what is left of the allowance, what measures it
 PARTS: tuple[tuple[str, float, Callable[[Case, float], Insight]], ...] = (
     ("calibration", 0.2, reliability.measure),
+    ("codes", 0.4, codes.measure),
+    ("samples", 0.4, samples.measure),
     ("fairness", 0.2, fairness.measure),
     ("explanations", 0.4, gallery.measure),
     ("health", 0.3, health.measure),

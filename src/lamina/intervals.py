@@ -150,7 +150,7 @@ def drawn(metric: Metric, values: numpy.ndarray, score: float, *, seed: int, gro
     if not len(found):
         return math.nan, math.nan
     low, high = numpy.percentile(found + score - numpy.median(found), (2.5, 97.5))
-    return float(low), float(high)
+    return min(float(low), score), max(float(high), score)  # rounding may leave the score outside
 
 
 # ---- differences --------------------------------------------------------------------------------

@@ -110,14 +110,19 @@ def candidates(run: Run, asked: Options, learning: float) -> Iterator[dict[str, 
             yield {"compile": "reduce-overhead"}  # CUDA graphs
 
 
-def seconds_per_evaluation(run: Run) -> float:
-    """What scoring the validation part takes, estimated from one batch of it."""
+def seconds_per_evaluation(run: Run) -> tuple[float, float]:
+    """What scoring the validation part takes, and adjusting the net to it before, estimated from
+    one batch of it."""
     size = min(len(run.validation), run.task.examples_at_once)
     some = Part(run.validation.examples[:size], tensors(run.validation.batch, slice(size)))
+    began = time.perf_counter()
+    run.adjust(some)
+    adjusting = time.perf_counter() - began
     rows(run.task, run.net, some, run.machine)  # the first pass also warms up
     began = time.perf_counter()
     rows(run.task, run.net, some, run.machine)
-    return (time.perf_counter() - began) * len(run.validation) / size
+    scale = len(run.validation) / size
+    return (time.perf_counter() - began) * scale, adjusting * scale
 
 
 def seconds_per_attack(run: Run) -> float:

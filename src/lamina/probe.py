@@ -18,10 +18,10 @@ class Probe:
 
     kind: what the inputs are: pixels, vectors of columns, vectors of tokens that are continued, of
         the words of a text that is labelled, the observations of an episode (then the first
-        dimension is time), or the window of a series.
+        dimension is time), the window of a series, or the spectrogram of a sound.
     inputs: float32 (batch, ...): pixels on their own scale 0 to 255 (batch, channels, height,
         width); vectors (batch, columns or tokens, width); observations (time, ...);
-        windows (batch, time, channels).
+        windows and spectrograms (batch, time, channels).
     outputs: from tensors shaped as `inputs` to (batch, outputs): logits of labels, the values of
         an episode's actions, one predicted number, or pixels.
     neutral: shaped as `inputs`: an input that says nothing (mean picture, typical values).
@@ -37,7 +37,7 @@ class Probe:
         heads, time, time); None where the net has no attention.
     """
 
-    kind: Literal["image", "columns", "tokens", "words", "episode", "series"]
+    kind: Literal["image", "columns", "tokens", "words", "episode", "series", "sound"]
     inputs: Tensor
     outputs: Callable[[Tensor], Tensor]
     neutral: Tensor

@@ -140,7 +140,8 @@ class Run:
             with self.machine.autocast():
                 batch = self.adversary(self.task, self.net, batch)
         self.spent("other")
-        self.net.train()
+        if not self.net.training:
+            self.net.train()
         self.set_rates(phase)
         self._sizes = {"gradients": {}, "updates": {}} if self.crosses(LOG_POINTS, ahead=1) \
             else None
@@ -301,10 +302,7 @@ class Run:
         """Scores of the validation part; keeps the weights if they are the best so far."""
         self.spent("evaluation")
         self.check_weights()
-        self.net.eval()
-        with torch.inference_mode(), self.machine.autocast():
-            self.task.adjust(self.net, (batch for batch, _ in batches(
-                self.task, self.validation, self.machine.device)))
+        self.adjust(self.validation)
         scores = point_scores(self.task.metrics, rows(self.task, self.net, self.validation,
                                                       self.machine))
         chief = self.task.metrics[0]
@@ -318,6 +316,13 @@ class Run:
             self.best = {"step": self.step, "scores": scores, "weights": weights}
         self.spent("other")
         return scores
+
+    def adjust(self, validation: Part) -> None:
+        """What the net takes from the validation part without learning."""
+        self.net.eval()
+        with torch.inference_mode(), self.machine.autocast():
+            self.task.adjust(self.net, (batch for batch, _ in batches(
+                self.task, validation, self.machine.device)))
 
     def check_weights(self) -> None:
         """NotFinite if any weight is."""

@@ -287,11 +287,11 @@ def plan_steps(run: Run, budget: Budget, options: Options, parts: Parts, began: 
     whole = 60 * budget.minutes
     trial = min(0.05 * whole, 5.0 if options.target is None else 1.0)  # a target may come soon
     step = measure.choose_machine(run, options, seconds=trial, learning=0.9 * whole)
-    evaluation = measure.seconds_per_evaluation(run)
+    evaluation, adjusting = measure.seconds_per_evaluation(run)
     ending = evaluation * (1 + len(parts.test) / len(parts.validation)) + JUDGING_SECONDS \
         + measure.seconds_per_gallery(run, choice.allowance(budget.minutes)) \
         + insight.allowance(whole) + fairness.SECONDS * len(options.groups) + WRITING_SECONDS
-    evaluation += measure.seconds_per_attack(run)
+    evaluation += adjusting + measure.seconds_per_attack(run)
     end = began + SLACK * whole
     left = end - ending - time.monotonic()
     run.evaluations = max(1, min(run.evaluations, int(0.15 * left / max(evaluation, 1e-9))))

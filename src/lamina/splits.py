@@ -12,6 +12,7 @@ from typing import Any
 import numpy
 
 from lamina.errors import UserError
+from lamina.keys import numpy_generator
 from lamina.media.files import File
 from lamina.media.manifest import Item
 from lamina.task import Data, Example
@@ -24,7 +25,7 @@ def divide(items: Sequence[Item], *, seed: int = 0, notes: Iterable[str] = ()) -
     """The three parts: declared ones are kept, missing ones are cut from the training part.
 
     A tenth is held out for each missing part (validation: at most 5,000 examples), the same share
-    of every label where targets are labels.
+    of every label where targets are labels: texts that recur.
     """
     parts: dict[str, list[Item]] = {part: [] for part in PARTS}
     for item in items:
@@ -66,10 +67,12 @@ def hold_out(items: Sequence[Item], part: str, seed: int) -> tuple[list[Item], l
         bundles[f"group {item.group}" if item.group is not None else content(item.input)
                 ].append(index)
     wanted = len(items) / 10 if part == "test" else min(len(items) / 10, LARGEST_PART)
+    texts = {item.target for item in items if isinstance(item.target, str)}
+    labelled = 2 * len(texts) <= len(items)  # else they are texts of their own, as translations are
     strata: dict[Any, list[list[int]]] = defaultdict(list)
     for name in sorted(bundles, key=lambda name: digest(f"{seed} {part} {name}".encode())):
         target = items[bundles[name][0]].target
-        strata[target if isinstance(target, str) else None].append(bundles[name])
+        strata[target if labelled and isinstance(target, str) else None].append(bundles[name])
     held: set[int] = set()
     for _, inside in sorted(strata.items(), key=lambda pair: str(pair[0])):
         quota = wanted * sum(map(len, inside)) / len(items)
@@ -121,3 +124,11 @@ def content(given: Any) -> str:
 
 def digest(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def some(examples: Sequence[Example], most: int) -> Sequence[Example]:
+    """At most so many examples, drawn at random."""
+    if len(examples) <= most:
+        return examples
+    order = numpy_generator(0, "some examples").permutation(len(examples))
+    return [examples[place] for place in order[:most]]

@@ -3,16 +3,20 @@ rolling forecasts of an evaluation.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 
 import numpy
 import torch
 from torch import Tensor
 
 from lamina import keys
+from lamina.errors import UserError
 from lamina.learning import Batch
-from lamina.media.series import Layout, Series
+from lamina.media import manifest, series
+from lamina.media.files import listing
+from lamina.media.series import Calendar, Layout, Series
 from lamina.settings import Checked, setting
 from lamina.source import Source
 from lamina.splits import PARTS
@@ -59,12 +63,40 @@ class Stretch:
         return f"{self.series.name}, forecast from {self.series.moment(self.stop)}"
 
 
-def ends(one: Series, horizon: int) -> Cut:
-    """Where the parts of a series end; ValueError: it is too short."""
+def tables(path: Path, wanted: Layout, calendar: Calendar | None, notes: list[str]
+           ) -> tuple[list[Series], Layout]:
+    """The series of a file, or of all files of a folder, and what the columns are for.
+
+    wanted: columns that are named already. calendar: None where it is to be found. UserError: no
+    table is there, or one that cannot be read so.
+    """
+    files = listing(path, manifest.SUFFIXES)
+    found: list[Series] = []
+    layout = wanted
+    for file in files:
+        try:
+            table = [row for row in manifest.rows(file) if "" not in row]
+            layout = series.layout(table, wanted)
+            some = series.read(table, layout, calendar=calendar, notes=notes)
+        except (OSError, ValueError) as reason:
+            raise UserError(f"{file}: {reason}") from None
+        calendar = some[0].calendar
+        prefix = file.path.stem if len(files) > 1 else ""
+        found += [replace(one, name=" / ".join(filter(None, (prefix, one.name)))) for one in some]
+    if not found:
+        raise UserError(f"{path}: found no table; expected {', '.join(manifest.SUFFIXES[:5])}")
+    return found, layout
+
+
+def ends(one: Series, horizon: int, called: str = "horizon") -> Cut:
+    """Where the parts of a series end; ValueError: it is too short.
+
+    horizon: steps that each part must have at least. called: what they are to the user.
+    """
     least = 3 * horizon + 1
     if len(one) < least:
         raise ValueError(f"it has {len(one)} values, " + (
-            f"fewer than the horizon of {horizon} steps; " if len(one) < horizon else "")
+            f"fewer than the {called} of {horizon} steps; " if len(one) < horizon else "")
             + f"expected at least {least}: {horizon} steps for each part")
     if numpy.isnan(one.values).mean() > 0.5:
         raise ValueError("most of its values are missing")
@@ -79,8 +111,8 @@ def ends(one: Series, horizon: int) -> Cut:
     for part in PARTS:
         places = numpy.flatnonzero(one.parts == part)
         if len(places) < horizon + (part == "train"):
-            raise ValueError(f"its {part} part has {len(places)} values, fewer than the horizon of "
-                             f"{horizon} steps")
+            raise ValueError(f"its {part} part has {len(places)} values, fewer than the {called} "
+                             f"of {horizon} steps")
         found[part] = int(places[0]), int(places[-1]) + 1
     return found
 

@@ -64,3 +64,11 @@ def test_the_mean_comes_back_with_a_checkpoint():
     given = torch.randn(5, 3)
     assert torch.equal(net.eval()(given), again.eval()(given))
     assert again.updates == 3
+
+
+def test_a_copy_with_the_mean_answers_as_the_mean_does():
+    net, _ = learnt(4)
+    given = torch.randn(5, 3)
+    made = net.eval().averaged()
+    torch.testing.assert_close(made(given), net(given))
+    assert not made.training and made is not net.net

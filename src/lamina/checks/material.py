@@ -187,10 +187,10 @@ def kind_of(given: Any) -> Literal["image", "sound", "text", "row", ""]:
 
 
 def targets_are_labels(targets: Sequence[Any], kind: str) -> bool:
-    """Whether they are texts, of which at most half are different where the inputs are texts."""
+    """Whether they are texts; of texts and sounds at most half as many different ones."""
     if not targets or not all(isinstance(target, str) for target in targets):
         return False
-    return kind != "text" or len(set(targets)) <= len(targets) / 2
+    return kind not in ("text", "sound") or len(set(targets)) <= len(targets) / 2
 
 
 def whole(example: Example) -> str:

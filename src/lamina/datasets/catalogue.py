@@ -1,69 +1,7 @@
 """The public data sets that Lamina knows by name: where they come from and what identifies them."""
 
-import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-
-from lamina.datasets import prepare
-
-Preparation = Callable[[Mapping[str, Path]], dict[str, bytes]]
-Progress = Callable[[str, int, int], None]  # name of the file, bytes done, bytes in all
-
-
-@dataclass(frozen=True, kw_only=True)
-class RawFile:
-    """A file as its maker gives it.
-
-    name: a gzipped copy, `name`.gz, is taken as well.
-    size: bytes of the file, or of the download.
-    contents: accepted digests of what is inside ("sha256:…"), see `content`.
-    packed: the digest of the file itself, quick to check and all that is known of some.
-    urls: where it can be had, tried in this order; none if it can only be fetched by hand.
-    """
-
-    name: str
-    size: int
-    contents: tuple[str, ...] = ()
-    packed: str = ""
-    urls: tuple[str, ...] = ()
-
-    def at(self, folder: Path) -> Path | None:
-        """The file in that folder, gzipped or not, if it is there."""
-        paths = folder / self.name, folder / f"{self.name}.gz"
-        return next((path for path in paths if os.path.isfile(path)), None)
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataSet:
-    """One public data set.
-
-    examples: how many there are, counted in `unit`.
-    forms: the sets of files it comes as; any one of them will do.
-    prepare: gives the files that tasks read, by name; None where they read the raw ones.
-    ships: whether the first form lies in this package.
-    folder: what the user's folder of it is called; by default as the data set is.
-    """
-
-    name: str
-    what: str
-    tasks: tuple[str, ...]
-    examples: int
-    unit: str = "examples"
-    licence: str
-    page: str
-    forms: tuple[tuple[RawFile, ...], ...]
-    prepare: Preparation | None = None
-    ships: bool = False
-    folder: str = ""
-
-    def download(self) -> tuple[RawFile, ...]:
-        """The form that can be downloaded, or nothing."""
-        return next((form for form in self.forms if all(file.urls for file in form)), ())
-
-    def size(self) -> int:
-        """Bytes of the form that can be downloaded, else of the first one."""
-        return sum(file.size for file in self.download() or self.forms[0])
+from lamina.datasets import anomalies, health, prepare, speech, translations
+from lamina.datasets.entry import DataSet, RawFile
 
 
 def mnist_file(name: str, size: int, digest: str) -> RawFile:
@@ -76,7 +14,7 @@ def mnist_file(name: str, size: int, digest: str) -> RawFile:
 DIGITS = DataSet(
     name="digits",
     what="handwritten digits, 8x8 grey, scanned from forms",
-    tasks=("image-classification", "deep-belief"),
+    tasks=("image-classification", "deep-belief", "autoencoding"),
     examples=1797,
     licence="CC BY 4.0",
     page="https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits",
@@ -89,7 +27,7 @@ DIGITS = DataSet(
 MNIST = DataSet(
     name="mnist",
     what="handwritten digits, 28x28 grey, 10 classes",
-    tasks=("image-classification", "deep-belief"),
+    tasks=("image-classification", "deep-belief", "autoencoding"),
     examples=70_000,
     licence="CC BY-SA 3.0",
     page="https://github.com/cvdfoundation/mnist",
@@ -355,6 +293,82 @@ AG_NEWS = DataSet(
     prepare=prepare.ag_news,
 )
 
+BCCD = DataSet(
+    name="bccd",
+    what="blood cells under a microscope, 640x480, boxes of 3 kinds",
+    tasks=("object-detection",),
+    examples=364,
+    unit="pictures",
+    licence="MIT",
+    page="https://github.com/Shenggan/BCCD_Dataset",
+    forms=((RawFile(
+        name="BCCD.zip", size=8_909_968,
+        packed="sha256:813818d10d8eaf29f4b4068139ff8436ef15f9b4974333df745b4fe6ee5a64ae",
+        contents=("sha256:7271d42f76ad1bdeac4ad0f45dae91def8ef3b24fc57deef0d9ba8acf03119c2",)),),),
+)
+
+COCO_MINI = DataSet(
+    name="coco-mini",
+    what="photos of COCO 2017 at half size; boxes of 80 kinds for 159 of them",
+    tasks=("object-detection",),
+    examples=491,
+    unit="photos",
+    licence="annotations CC BY 4.0; each photo by its author, some not for commerce",
+    page="https://cocodataset.org/",
+    forms=((
+        RawFile(name="coco_mini_half.zip", size=9_092_512, contents=(
+            "sha256:f406520525aead830e62888e9c167f4b33842baeba328885bb2749fc3b7b0060",)),
+        RawFile(name="annotations/instances_train2017.json", size=374_550, contents=(
+            "sha256:1bccb6e170b5754061c1f479c1861733768739330f7af11fa06a40f4b844a7b4",)),
+        RawFile(name="annotations/instances_val2017.json", size=303_125, contents=(
+            "sha256:f45f801ef64959251aa40567c49c9da0b91fe1b7cc56ab535d45f0e6b3ddef88",)),
+    ),),
+)
+
+COCO_MINI_MASKS = DataSet(
+    name="coco-mini-masks",
+    what="200 photos of COCO with masks: 12 groups of things, and stuff",
+    tasks=("image-segmentation",),
+    examples=200,
+    unit="photos",
+    licence="annotations CC BY 4.0; each photo by its author, some not for commerce",
+    page="https://cocodataset.org/",
+    forms=(COCO_MINI.forms[0][:1],),
+    prepare=prepare.coco_masks,
+    folder="coco-mini",
+)
+
+NUCLEI = DataSet(
+    name="nuclei",
+    what="cell nuclei under a fluorescence microscope, 256x256, each outlined",
+    tasks=("image-segmentation",),
+    examples=334,
+    unit="pictures",
+    licence="CC0",
+    page="https://bbbc.broadinstitute.org/BBBC038",
+    forms=((RawFile(
+        name="dsb2018_stage1_small.zip", size=7_913_266,
+        packed="sha256:768f50645bea71529ff0d9889f89e8548d8d30890fe0317315b70ae986d907ce",
+        contents=("sha256:32f79b970702069729ca4b227be3dd4f598b3958b41645d5557bfd373944d8dc",)),),),
+)
+
+ML_LATEST_SMALL = DataSet(
+    name="ml-latest-small",
+    what="ratings of 9,724 films by 610 users of MovieLens, 1996 to 2018",
+    tasks=("recommendation",),
+    examples=100_836,
+    unit="ratings",
+    licence="GroupLens: as it is under the same terms, not for commerce without permission",
+    page="https://grouplens.org/datasets/movielens/latest/",
+    forms=(tuple(RawFile(name=f"{name}.csv", size=size, contents=(f"sha256:{digest}",))
+                 for name, size, digest in (
+        ("ratings", 2_483_723, "aa289ca83157595d0df6aea1be6a4ded676ddc4385472e8313a8ed9805352646"),
+        ("movies", 494_431, "5a5f32dd9bb3797b8e728a1b98958789d2b13f294a69fdfbc5727f8a9611aa07"),
+    )),),
+)
+
 CATALOGUE = {data.name: data for data in (
     DIGITS, MNIST, CIFAR10, CIFAR10_JPEG, FLOWERS, TINY_SHAKESPEARE, WIKITEXT_2, ADULT_INCOME,
-    CALIFORNIA_HOUSING, COMPAS, ETTH1, ETTH2, M4_HOURLY, MOVIE_REVIEWS, SST2, AG_NEWS)}
+    CALIFORNIA_HOUSING, COMPAS, ETTH1, ETTH2, M4_HOURLY, MOVIE_REVIEWS, SST2, AG_NEWS,
+    *anomalies.ALL, *health.ALL, *speech.ALL, *translations.ALL, BCCD, COCO_MINI,
+    COCO_MINI_MASKS, NUCLEI, ML_LATEST_SMALL)}

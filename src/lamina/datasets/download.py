@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from lamina.datasets.catalogue import DataSet, Progress, RawFile
+from lamina.datasets.entry import DataSet, Progress, RawFile
 from lamina.datasets.verify import Mismatch, recognise
 from lamina.errors import UserError
 from lamina.storage import free_bytes

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lamina import storage
-from lamina.datasets.catalogue import CATALOGUE, DataSet, Progress, RawFile
+from lamina.datasets.catalogue import CATALOGUE
+from lamina.datasets.entry import DataSet, Progress, RawFile
 from lamina.datasets.verify import Mismatch, verify
 from lamina.errors import UserError, nearest
 

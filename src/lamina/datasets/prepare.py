@@ -5,11 +5,12 @@ Each function takes the raw files by their names in the catalogue and gives the 
 
 import csv
 import io
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from lamina.datasets.content import members
-from lamina.media.files import File, unpacked
+from lamina.media.files import File, listing, unpacked
 
 ADULT_COLUMNS = (
     "age", "workclass", "fnlwgt", "education", "education-num", "marital-status", "occupation",
@@ -24,6 +25,10 @@ CIFAR10_CLASSES = (
 PARTS = ("train", "validation", "test")
 ETT_PARTS = [part for part, months in zip(PARTS, (12, 4, 4)) for _ in range(months * 30 * 24)]
 AG_NEWS_TOPICS = ("World", "Sports", "Business", "Sci/Tech")
+COCO_GROUPS = (  # the last number of each group of things (Lin et al. 2014)
+    ("person", 1), ("vehicle", 9), ("outdoor", 15), ("animal", 25), ("accessory", 33),
+    ("sports", 43), ("kitchen", 51), ("food", 61), ("furniture", 71), ("electronic", 77),
+    ("appliance", 83), ("indoor", 91))
 CIFAR10_RECORD = 1 + 3 * 32 * 32  # bytes: the class, then the red, green and blue planes
 
 
@@ -134,6 +139,31 @@ def wikitext(files: Mapping[str, Path]) -> dict[str, bytes]:
         read = {name: unpacked(File(path)) for name, path in files.items()}
     return {f"{part}.txt": read[f"wiki.{short}.tokens"]
             for part, short in (("train", "train"), ("validation", "valid"), ("test", "test"))}
+
+
+def coco_masks(files: Mapping[str, Path]) -> dict[str, bytes]:
+    """coco.zip: images/, masks/ and classes.txt; 0 is stuff, 255 what nobody labelled."""
+    import numpy
+
+    from lamina.media import image, masks
+
+    names = ["stuff", *(name for name, _ in COCO_GROUPS)]
+    ends = numpy.array([end for _, end in COCO_GROUPS])
+    table = (numpy.searchsorted(ends, numpy.arange(256)) + 1) % len(names)  # above 91: stuff
+    table[0] = masks.VOID
+    found = {"classes.txt": "\n".join(names).encode()}
+    files_of = {file.name: file for file in listing(files["coco_mini_half.zip"])}
+    for name, file in files_of.items():
+        if name.startswith("semantic_masks/"):
+            stem = PurePosixPath(name).stem
+            found[f"masks/{stem}.png"] = masks.png(table[image.indices(file)])
+            photo = name.replace("semantic_masks", "images").replace(".png", ".jpg")
+            found[f"images/{stem}.jpg"] = files_of[photo].read()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as packed:
+        for name, data in sorted(found.items()):
+            packed.writestr(zipfile.ZipInfo(name), data)
+    return {"coco.zip": buffer.getvalue()}
 
 
 def cifar10(files: Mapping[str, Path]) -> dict[str, bytes]:

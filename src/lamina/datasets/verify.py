@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from lamina import storage
-from lamina.datasets.catalogue import RawFile
 from lamina.datasets.content import DAMAGED, hash_content, hash_stream
+from lamina.datasets.entry import RawFile
 from lamina.errors import UserError
 
 

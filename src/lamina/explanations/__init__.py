@@ -6,7 +6,8 @@ import numpy
 import torch
 from torch import nn
 
-from lamina.answers import Answer, Label, Labels
+from lamina.answers import Answer, Label, Labels, Number
+from lamina.answers.mask import Mask
 from lamina.artifact import Model
 from lamina.errors import UserError, nearest
 from lamina.explanations import attribution, episodes, pictures, rows, series, tokens
@@ -17,9 +18,10 @@ from lamina.task import Example
 
 METHODS = {"image": pictures.METHODS, "tokens": tokens.METHODS, "words": tokens.METHODS,
            "columns": rows.METHODS, "episode": episodes.METHODS,
-           "series": series.METHODS}  # by what the inputs are
+           "series": series.METHODS, "sound": series.METHODS}  # by what the inputs are
 CALLED = {"image": "a picture", "tokens": "a text", "words": "a text", "columns": "a row",
-          "episode": "an episode", "series": "a series"}
+          "episode": "an episode", "series": "a series", "sound": "a recording"}
+SHARED = (Label, Labels, Mask)  # answers that give each label a share
 ANSWERED = ("image", "columns", "words")  # whose answer is what the probe's outputs say
 
 
@@ -58,8 +60,8 @@ def explained(net: nn.Module, probe: Probe, example: Example, answer: Answer | N
     if probe.kind == "episode":
         return episodes.explain(probe, method, action=label, most=most, name=name,
                                 answer="the action chosen")
-    if probe.kind == "series":
-        refuse(label, "with a forecast")
+    if probe.kind in ("series", "sound"):
+        refuse(label, "with a forecast" if probe.kind == "series" else "with a transcript")
         return series.explain(probe, method, name=name, most=most)
     if not probe.labels:
         refuse(label, "with a picture")
@@ -67,7 +69,8 @@ def explained(net: nn.Module, probe: Probe, example: Example, answer: Answer | N
                                "the picture that is made", probability=None)
     if len(probe.labels) == 1:
         refuse(label, "with a number")
-        about = {"answer": answer.line(), "label": answer.line(), "probability": None}
+        said = answer.line() if isinstance(answer, Number) else probe.labels[0]
+        about = {"answer": said, "label": said, "probability": None}
         chosen = torch.zeros(1, dtype=torch.long, device=probe.inputs.device)
     else:
         about, chosen = choice(probe, answer, label)
@@ -82,15 +85,16 @@ def explained(net: nn.Module, probe: Probe, example: Example, answer: Answer | N
 def choice(probe: Probe, answer: Answer | None, label: str | None) -> tuple[dict, torch.Tensor]:
     """What is said of the answer that is explained, and its index among the outputs."""
     with torch.no_grad():
-        chances = probe.outputs(probe.inputs)[0].double().softmax(0)
-    given = answer.label if isinstance(answer, (Label, Labels)) else \
+        outputs = probe.outputs(probe.inputs)[0].double()
+        chances = outputs.sigmoid() if probe.several else outputs.softmax(0)
+    given = answer.label if isinstance(answer, SHARED) else \
         probe.labels[int(chances.argmax())]
     label = given if label is None else label
     if label not in probe.labels:
         raise UserError(f"label: the model has no answer {label!r}: "
                         f"{nearest(label, probe.labels)}")
     index = probe.labels.index(label)
-    probability = answer.probabilities[label] if isinstance(answer, (Label, Labels)) \
+    probability = answer.probabilities[label] if isinstance(answer, SHARED) \
         else float(chances[index])
     return ({"answer": given, "label": label, "probability": probability},
             torch.tensor([index], device=probe.inputs.device))

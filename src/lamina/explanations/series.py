@@ -1,4 +1,6 @@
-"""Explanations of forecasts: how much each step of the history did for what is foretold."""
+"""Explanations of what is read step by step: how much each step of a history did for a forecast,
+and each frame of a sound for its transcript.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,12 +21,15 @@ LISTED = 20  # strongest steps that are listed in a terminal
 @dataclass(frozen=True, kw_only=True)
 class SeriesExplanation(Explanation):
     """places: what the steps are called, oldest first. values: of the series there, in deviations
-    from its mean in training. weights: what each step adds, (steps,).
+    from its mean in training; of a sound, its bands' mean. weights: what each step adds, (steps,).
+    first: the number of the first step. across: what the numbers count.
     """
 
     places: Sequence[str]
     values: numpy.ndarray
     weights: numpy.ndarray
+    first: int
+    across: str
     kind: ClassVar[str] = "a series"
 
     def drawing(self) -> str:
@@ -33,10 +38,9 @@ class SeriesExplanation(Explanation):
         return first + bars([(self.places[i], float(self.weights[i])) for i in order])
 
     def drawing_html(self) -> str:
-        before = range(-len(self.places), 0)
-        return "".join(str(chart.lines([chart.Line(name, list(zip(before, of.tolist(), strict=True)
-                                                               ))], across="steps before the "
-                                       "forecast", up=name))
+        steps = range(self.first, self.first + len(self.places))
+        return "".join(str(chart.lines([chart.Line(name, list(zip(steps, of.tolist(), strict=True)
+                                                               ))], across=self.across, up=name))
                        for name, of in (("values", self.values), ("what each adds", self.weights)))
 
     def parts(self) -> dict[str, Any]:
@@ -52,9 +56,12 @@ def explain(probe: Probe, method: str, *, name: str, most: int = attribution.STE
     found = attribution.integrated_gradients(probe, chosen, most=most) \
         if method == "integrated-gradients" else attribution.ablation(probe, chosen)
     [label] = probe.labels
+    heard = probe.kind == "sound"
+    values = probe.inputs[0].mean(1) if heard else probe.inputs[0, :, 0]
     return SeriesExplanation(
         name=name, answer=label, label=label, probability=None, places=probe.names,
-        values=probe.inputs[0, :, 0].cpu().numpy(),
+        values=values.cpu().numpy(), first=0 if heard else -len(probe.names),
+        across="frames of 10 ms" if heard else "steps before the forecast",
         weights=found.values[0].sum(1).double().cpu().numpy(), method=method, measure=label,
         relative_to=probe.relative_to, start=float(found.start[0]), end=float(found.end[0]),
         error=None if found.error is None else float(found.error[0]), steps=found.steps)

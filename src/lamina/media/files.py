@@ -33,7 +33,10 @@ class File:
         """The bytes; OSError or ValueError where they cannot be had."""
         if self.member is None:
             return self.path.read_bytes()
-        return _archive(self.path)[self.member]()
+        members = _archive(self.path)
+        if self.member not in members:
+            raise FileNotFoundError(f"{self.path.name} holds no {self.member}")
+        return members[self.member]()
 
     def __str__(self) -> str:
         return self.name

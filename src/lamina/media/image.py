@@ -14,6 +14,7 @@ import numpy
 from lamina.media.files import File, is_archive, listing
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
+ORIENTATION = 0x0112  # the EXIF tag; above 4 the picture lies on its side
 LARGEST = 100_000_000  # pixels; a small file can unpack to far more than memory holds
 
 
@@ -60,7 +61,24 @@ def shape(given: File | numpy.ndarray) -> tuple[int, int, int]:
     if isinstance(given, numpy.ndarray):
         return (*given.shape, 1) if given.ndim == 2 else given.shape
     picture = _open(given, load=False)
-    return picture.height, picture.width, 1 if picture.mode in ("L", "1", "I;16") else 3
+    turned = picture.format == "JPEG" and picture.getexif().get(ORIENTATION, 1) > 4
+    sides = (picture.width, picture.height) if turned else (picture.height, picture.width)
+    return *sides, 1 if picture.mode in ("L", "1", "I;16") else 3
+
+
+def indices(given: File) -> numpy.ndarray:
+    """The numbers that a picture of labels holds, int32 (height, width): palette places or greys.
+
+    ValueError: a picture in colours, or not an image.
+    """
+    picture = _open(given)
+    values = numpy.asarray(picture)
+    if values.ndim == 3 and (values[:, :, :1] == values[:, :, :3]).all():  # grey, but saved as RGB
+        values = values[:, :, 0]
+    if values.ndim == 3 or values.dtype.kind == "f":
+        raise ValueError(f"expected an indexed or grey picture of labels, got one of {picture.mode}"
+                         " colours")
+    return values.astype(numpy.int32)
 
 
 def _from_array(pixels: numpy.ndarray):

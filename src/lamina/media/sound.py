@@ -6,8 +6,10 @@ file becomes a ValueError here.
 
 import io
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy
 
@@ -39,24 +41,30 @@ def form(file: File) -> Form:
         return Form(opened.frames, opened.samplerate, opened.channels)
 
 
-def decode(file: File, *, rate: int | None = None) -> tuple[numpy.ndarray, int]:
+def decode(file: File, *, rate: int | None = None, start: float = 0.0,
+           stop: float | None = None) -> tuple[numpy.ndarray, int]:
     """The samples of a sound file, float32 (samples,), and how many there are per second.
 
     Several channels are mixed to one. rate: that of the samples, in hertz; None keeps the file's.
+    start, stop: the part that is wanted, in seconds; None is the end. Only that part is decoded.
     ValueError: not a sound, cut short, not a number, or longer than LONGEST. OSError: no such
     file.
     """
     import soundfile
 
     with _open(file) as opened:
-        if opened.frames > LONGEST * opened.samplerate:
-            raise ValueError(f"{opened.frames / opened.samplerate:,.0f} seconds are too long; "
+        found, first = opened.samplerate, round(start * opened.samplerate)
+        last = opened.frames if stop is None else min(opened.frames, round(stop * found))
+        expected = last - first
+        if expected > LONGEST * found:
+            raise ValueError(f"{expected / found:,.0f} seconds are too long; "
                              f"expected at most {LONGEST:,}")
         try:
-            channels = opened.read(dtype="float32", always_2d=True)
+            if first:
+                opened.seek(first)
+            channels = opened.read(expected, dtype="float32", always_2d=True)
         except soundfile.SoundFileError as reason:
             raise ValueError(f"not a readable sound ({reason})") from None
-        found, expected = opened.samplerate, opened.frames
     if not len(channels) or len(channels) < expected:
         raise ValueError(f"cut short: {len(channels):,} of {expected:,} samples")
     samples = channels.mean(axis=1)
@@ -103,11 +111,15 @@ def save(samples: numpy.ndarray, rate: int, path: Path) -> None:
     soundfile.write(path, samples, rate)
 
 
-def _open(file: File):
+@contextmanager
+def _open(file: File) -> Iterator[Any]:
     import soundfile
 
-    data = io.BytesIO(file.read())
-    try:
-        return soundfile.SoundFile(data)
-    except soundfile.SoundFileError as reason:
-        raise ValueError(f"not a readable sound ({str(reason).rpartition(': ')[2]})") from None
+    # a file on the disk is read where it is asked for, so that long ones need no memory
+    with file.path.open("rb") if file.member is None else io.BytesIO(file.read()) as data:
+        try:
+            opened = soundfile.SoundFile(data)
+        except soundfile.SoundFileError as reason:
+            raise ValueError(f"not a readable sound ({str(reason).rpartition(': ')[2]})") from None
+        with opened:
+            yield opened

@@ -5,10 +5,15 @@ The values have mean 0; their mean square per example is the score's sampling va
 group they give the variance where examples of a group are alike.
 """
 
+from collections.abc import Callable
+
 import numpy
 
 from lamina.metrics.classification import auroc, f1_of_classes, macro_f1
+from lamina.metrics.detection import map50, map50_95
 from lamina.metrics.metric import explained, mean, ratio, root_mean
+
+LEFT_OUT = 200  # times that examples are left out, at most; of more some at a time
 
 
 def of_mean(rows: numpy.ndarray) -> numpy.ndarray:  # (examples,)
@@ -50,5 +55,20 @@ def below(known: numpy.ndarray, asked: numpy.ndarray) -> numpy.ndarray:
             + numpy.searchsorted(known, asked, "right")) / 2
 
 
+def jackknife(score: Callable[[numpy.ndarray], float]
+              ) -> Callable[[numpy.ndarray], numpy.ndarray]:
+    """Of a score with no such formula: how much it falls where an example is left out, times what
+    is left (Tukey 1958); where some are left out together, each has an equal share of the variance.
+    """
+    def of(rows: numpy.ndarray) -> numpy.ndarray:
+        group = numpy.arange(len(rows)) % LEFT_OUT
+        sizes = numpy.bincount(group)
+        falls = score(rows) - numpy.array([score(rows[group != one]) for one in range(len(sizes))])
+        return ((falls - falls.mean()) * (len(rows) - sizes) / numpy.sqrt(sizes))[group]
+
+    return of
+
+
 BY_SCORE = {mean: of_mean, root_mean: of_root_mean, ratio: of_ratio, explained: of_explained,
-            macro_f1: of_macro_f1, auroc: of_auroc}
+            macro_f1: of_macro_f1, auroc: of_auroc,
+            map50: jackknife(map50), map50_95: jackknife(map50_95)}

@@ -4,6 +4,8 @@ Polyak and Juditsky 1992; the weights of the mean are those of Shamir and Zhang 
 "Stochastic gradient descent for non-smooth optimization", which need not know how long a run is.
 """
 
+import copy
+
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -23,9 +25,9 @@ class Averaged(nn.Module):
         self.register_buffer("average", self.weights())  # (weights)
         self.register_buffer("updates", torch.zeros(()))
 
-    def forward(self, given: Tensor) -> Tensor:
+    def forward(self, *given: Tensor) -> Tensor:
         if self.training:
-            return self.net(given)
+            return self.net(*given)
         return functional_call(self.net, self.averages(), given)
 
     @torch.no_grad()
@@ -33,6 +35,15 @@ class Averaged(nn.Module):
         """Take the weights that a step has changed into the mean."""
         self.updates += 1
         self.average.lerp_(self.weights(), (DECAY + 1) / (DECAY + self.updates))
+
+    @torch.no_grad()
+    def averaged(self) -> nn.Module:
+        """A copy of the net with the mean of its weights, for what is more than `forward`."""
+        made = copy.deepcopy(self.net)
+        averages = self.averages()
+        for name, values in floating(made).items():
+            values.copy_(averages[name])
+        return made.train(self.training)
 
     def averages(self) -> dict[str, Tensor]:
         """The mean of each tensor, by its name."""

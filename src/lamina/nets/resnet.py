@@ -23,22 +23,33 @@ class ResNet(nn.Module):
     def __init__(self, channels: int, labels: int, *, width: int = 16, blocks: int = 1,
                  halvings: int = 1, stages: int = 3, norm: str = "batch"):
         super().__init__()
-        kernel = {"kernel_size": 3, "padding": 1, "bias": False}
-        layers: list[nn.Module] = []
-        for number in range(max(1, halvings)):
-            layers += [nn.Conv2d(width if number else channels, width, **kernel,
-                                 stride=2 if halvings else 1), *rectified(width, norm)]
-        for _ in range(stages):
-            layers += [nn.Conv2d(width, 2 * width, **kernel), nn.MaxPool2d(2, ceil_mode=True),
-                       *rectified(2 * width, norm)]
-            width *= 2
-            layers += [Residual(nn.Conv2d(width, width, **kernel), *rectified(width, norm))
-                       for _ in range(blocks)]
+        layers, _ = stem_and_stages(channels, width=width, blocks=blocks, halvings=halvings,
+                                    stages=stages, norm=norm)
+        width *= 2**stages
         self.features = nn.Sequential(*layers, nn.AdaptiveMaxPool2d(1), nn.Flatten())
         self.head = nn.Linear(width, labels)
 
     def forward(self, image: Tensor) -> Tensor:
         return self.head(self.features(image))
+
+
+def stem_and_stages(channels: int, *, width: int, blocks: int, halvings: int, stages: int,
+                    norm: str) -> tuple[list[nn.Module], list[int]]:
+    """The layers of a ResNet before it pools, and the place after each stage's last one."""
+    kernel = {"kernel_size": 3, "padding": 1, "bias": False}
+    layers: list[nn.Module] = []
+    for number in range(max(1, halvings)):
+        layers += [nn.Conv2d(width if number else channels, width, **kernel,
+                             stride=2 if halvings else 1), *rectified(width, norm)]
+    ends = []
+    for _ in range(stages):
+        layers += [nn.Conv2d(width, 2 * width, **kernel), nn.MaxPool2d(2, ceil_mode=True),
+                   *rectified(2 * width, norm)]
+        width *= 2
+        layers += [Residual(nn.Conv2d(width, width, **kernel), *rectified(width, norm))
+                   for _ in range(blocks)]
+        ends.append(len(layers))
+    return layers, ends
 
 
 class Residual(nn.Sequential):

@@ -56,10 +56,10 @@ Document = dict[str, Any]
 # The parts of the page with a file of their own, in the order in which they are read, and what
 # the list of contents calls them.
 TOPICS = {
-    "seeds": "Other seeds", "calibration": "Certainty", "explanations": "Explanations",
-    "health": "Training", "learning_curve": "More data", "data_check": "Data checks",
-    "fairness": "Groups", "robustness": "Robustness", "membership": "Membership",
-    "privacy": "Privacy", "profile": "Where the time went"}
+    "seeds": "Other seeds", "codes": "Codes", "samples": "Samples", "calibration": "Certainty",
+    "explanations": "Explanations", "health": "Training", "learning_curve": "More data",
+    "data_check": "Data checks", "fairness": "Groups", "robustness": "Robustness",
+    "membership": "Membership", "privacy": "Privacy", "profile": "Where the time went"}
 
 
 def write(folder: Path, document: Document, gallery: Sequence[Shown]) -> Document:

@@ -101,6 +101,9 @@ def goes_in(document: Document) -> str:
 def comes_out(document: Document) -> str:
     """What one answer is."""
     facts = document.get("facts") or {}
+    made = ends_of(document)[1]
+    if facts.get("labels") and made and "label" not in made.split():
+        return f"{made}: {listed(facts['labels'])}"
     if facts.get("labels"):
         return (f"one of {count(len(facts['labels']))} labels, with the probability of each: "
                 + listed(facts["labels"]))
@@ -108,7 +111,7 @@ def comes_out(document: Document) -> str:
         return "a number"
     if facts.get("actions"):
         return f"one of {count(facts['actions'])} actions at each step"
-    return ends_of(document)[1]
+    return made
 
 
 def ends_of(document: Document) -> tuple[str, str]:

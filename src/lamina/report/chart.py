@@ -25,9 +25,10 @@ from lamina.report.axis import (
     ticks,
 )
 from lamina.report.plots import Line, bars, intervals, lines
+from lamina.report.scatter import scatter
 
 __all__ = ["Axis", "Line", "along", "bars", "confusion", "curve", "interval", "intervals", "lines",
-           "log_ticks", "shortened", "ticks"]
+           "log_ticks", "scatter", "shortened", "ticks"]
 
 LARGEST_MATRIX = 20  # labels of a confusion matrix that is drawn whole
 LARGEST_COUNT = 120  # points of a drawn curve; more are drawn as mean and range

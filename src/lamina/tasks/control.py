@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lamina.answers import Episode
+from lamina.answers.episode import Episode
 from lamina.budget import Budget, trapezoid
 from lamina.errors import UserError, nearest
 from lamina.findings import Finding

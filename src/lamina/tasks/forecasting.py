@@ -7,7 +7,7 @@ by itself, with weights that all of them share, beside columns that are known or
 import csv
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,12 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from lamina import keys, windows
-from lamina.answers import Forecast
+from lamina.answers.forecast import Forecast
 from lamina.budget import Budget, cosine
 from lamina.errors import UserError
 from lamina.learning import Batch, Phase, Update
-from lamina.media import manifest, series
-from lamina.media.files import listing
+from lamina.media import series
 from lamina.media.series import Calendar, Layout, Series
 from lamina.metrics import forecast as metrics
 from lamina.metrics import smoothing
@@ -94,7 +93,7 @@ class Forecasting(Task):
 
     def read(self, source: Path | str) -> Data:
         notes: list[str] = []
-        found, layout = tables(Path(source), self.settings, self.facts, notes)
+        found, layout = windows.tables(Path(source), *wanted(self.settings, self.facts), notes)
         s, damaged = self.settings, []
         notes.insert(0, f"{len(found):,} series, {found[0].calendar}: "
                      + ", ".join(one.name for one in found[:8])
@@ -289,33 +288,18 @@ class Forecasting(Task):
 
 # ---- reading ------------------------------------------------------------------------------------
 
-def tables(path: Path, s: Settings, facts: Facts | None, notes: list[str]
-           ) -> tuple[list[Series], Layout]:
-    """The series of a file, or of all files of a folder, and what the columns are for."""
-    files = listing(path, manifest.SUFFIXES)
-    wanted = Layout(facts.time, facts.series, facts.targets, s.known, s.observed) if facts else \
-        Layout(s.time_column, s.series_column, s.targets, s.known, s.observed)
-    found: list[Series] = []
-    calendar = Calendar(facts.unit, facts.step) if facts else None
-    for file in files:
-        try:
-            table = [row for row in manifest.rows(file) if "" not in row]
-            layout = series.layout(table, wanted)
-            some = series.read(table, layout, calendar=calendar, notes=notes)
-        except (OSError, ValueError) as reason:
-            raise UserError(f"{file}: {reason}") from None
-        calendar = some[0].calendar
-        prefix = file.path.stem if len(files) > 1 else ""
-        found += [replace(one, name=" / ".join(filter(None, (prefix, one.name)))) for one in some]
-    if not found:
-        raise UserError(f"{path}: found no table; expected {', '.join(manifest.SUFFIXES[:5])}")
-    return found, layout
+def wanted(s: Settings, facts: Facts | None) -> tuple[Layout, Calendar | None]:
+    """The columns that are asked for or were found before, and the calendar that was."""
+    if facts is None:
+        return Layout(s.time_column, s.series_column, s.targets, s.known, s.observed), None
+    return Layout(facts.time, facts.series, facts.targets, s.known, s.observed), \
+        Calendar(facts.unit, facts.step)
 
 
 def histories(given: Any, s: Settings, facts: Facts) -> Iterator[Stretch]:
     """What is to be continued: a path's series, or a list's; UserError: it holds nothing known."""
     if isinstance(given, str) and not given.lstrip().startswith("["):
-        found, layout = tables(Path(given), s, facts, [])
+        found, layout = windows.tables(Path(given), *wanted(s, facts), [])
     else:
         try:
             values = json.loads(given) if isinstance(given, str) else given

@@ -32,7 +32,7 @@ from lamina.probe import Probe
 from lamina.settings import Settings as BaseSettings
 from lamina.settings import setting
 from lamina.source import Batches
-from lamina.splits import divide
+from lamina.splits import divide, some
 from lamina.task import Data, Example, Task
 from lamina.task import Facts as BaseFacts
 
@@ -248,14 +248,6 @@ class Normalized(nn.Module):
         if len(values) > 1:  # a lone image has no use for it, and torch.func.vmap no way to do it
             values = values.contiguous(memory_format=torch.channels_last)
         return self.body(values)
-
-
-def some(examples: Sequence[Example], most: int) -> Sequence[Example]:
-    """At most so many examples, drawn at random."""
-    if len(examples) <= most:
-        return examples
-    order = keys.numpy_generator(0, "some examples").permutation(len(examples))
-    return [examples[place] for place in order[:most]]
 
 
 def decoded(example: Example, size: int, channels: int) -> numpy.ndarray:

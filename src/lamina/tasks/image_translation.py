@@ -34,6 +34,7 @@ from lamina.metrics.image import (
 from lamina.metrics.metric import Metric
 from lamina.nets import translation as nets
 from lamina.nets.translation import judged, squares
+from lamina.pixels import pictures_last, pixels, scaled
 from lamina.probe import Probe
 from lamina.settings import Settings as BaseSettings
 from lamina.settings import setting
@@ -325,21 +326,6 @@ def encoded(pictures: Sequence[Picture], facts: Facts) -> Tensor:
     found = numpy.stack([image.decode(picture, size=(facts.size, facts.size),
                                       channels=facts.channels) for picture in pictures])
     return torch.from_numpy(found).permute(0, 3, 1, 2).contiguous()
-
-
-def scaled(pictures: Tensor) -> Tensor:
-    """uint8 pixels as numbers from -1 to 1."""
-    return pictures.float() / 127.5 - 1
-
-
-def pixels(made: Tensor) -> numpy.ndarray:
-    """Numbers from -1 to 1 as uint8 (pictures, height, width, channels)."""
-    return pictures_last(((made.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8))
-
-
-def pictures_last(tensor: Tensor) -> numpy.ndarray:
-    """(pictures, channels, height, width) as (pictures, height, width, channels)."""
-    return tensor.permute(0, 2, 3, 1).cpu().numpy()
 
 
 def measured(made: numpy.ndarray, batch: Batch,

@@ -4,19 +4,18 @@ A task returns answers; nothing else in the package asks which task it is.
 """
 
 import base64
-import csv
 import html
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy
 
 from lamina.errors import UserError
-from lamina.media import game, image
+from lamina.media import image
 
 
 class Answer(ABC):
@@ -216,113 +215,4 @@ class Image(Answer):
         if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp"):
             image.save(self.pixels, path)
         else:
-            super().save(path)
-
-
-@dataclass(frozen=True, slots=True)
-class Episode(Answer):
-    """One game played to its end; its pictures are drawn by playing the actions again."""
-
-    environment: str
-    seed: int
-    actions: list[int] = field(repr=False)
-    rewards: list[float] = field(repr=False)
-    kind: ClassVar[str] = "episode"
-
-    @property
-    def total(self) -> float:
-        """The return: the sum of the rewards."""
-        return float(sum(self.rewards))
-
-    def line(self) -> str:
-        return f"return {self.total:g} in {len(self.actions)} steps (seed {self.seed})"
-
-    def to_json(self) -> dict[str, Any]:
-        return {"kind": self.kind, "environment": self.environment, "seed": self.seed,
-                "return": self.total, "steps": len(self.actions), "actions": self.actions}
-
-    def frames(self, every: int = 1) -> list[numpy.ndarray]:
-        """A picture of every so many steps of the episode, uint8 (height, width, 3)."""
-        return game.replay(self.environment, self.seed, self.actions, every=every)
-
-    def html(self) -> str:
-        try:
-            every = max(4, len(self.actions) // 60)  # drawing takes far longer than playing
-            picture = image.html_film(self.frames(every), seconds_per_frame=0.08)
-        except game.NotDrawable as reason:
-            picture = f"<small>{html.escape(str(reason))}</small>"
-        return f"{picture}<p>{html.escape(self.line())}</p>"
-
-    def save(self, path: Path) -> None:
-        if path.suffix.lower() not in (".gif", ".mp4"):
-            return super().save(path)
-        try:
-            image.save_film(self.frames(), path, frames_per_second=30)
-        except game.NotDrawable as reason:
-            raise UserError(str(reason)) from None
-
-
-@dataclass(frozen=True, slots=True)
-class Forecast(Answer):
-    """The next values of a series, step by step.
-
-    moments: what each step is called. values: the mean. quantiles: by their level, "0.1" to "0.9".
-    history: the values before, None in gaps. truth: what came, None where that is not known.
-    """
-
-    name: str
-    moments: list[str] = field(repr=False)
-    values: list[float] = field(repr=False)
-    quantiles: dict[str, list[float]] = field(repr=False)
-    history: list[float | None] = field(repr=False)
-    truth: list[float | None] = field(repr=False)
-    kind: ClassVar[str] = "forecast"
-
-    @property
-    def band(self) -> tuple[list[float], list[float], float]:
-        """The outermost quantiles, low and high, and their coverage."""
-        low, *_, high = sorted(self.quantiles, key=float)
-        return self.quantiles[low], self.quantiles[high], float(high) - float(low)
-
-    def line(self) -> str:
-        low, high, coverage = self.band
-        steps = [f"{moment}  {value:,.5g}  ({below:,.5g} to {above:,.5g})" for moment, value, below,
-                 above in zip(self.moments, self.values, low, high, strict=True)]
-        if len(steps) > 8:
-            steps[4:-3] = [f"… {len(steps) - 7} more steps, all in --json or --save …"]
-        return "\n".join([f"{self.name}  ({100 * coverage:.3g}% of what comes lies between)",
-                          *("  " + step for step in steps)])
-
-    def to_json(self) -> dict[str, Any]:
-        return {"kind": self.kind, "series": self.name, "moments": self.moments,
-                "values": self.values, "quantiles": self.quantiles}
-
-    def html(self) -> str:
-        from lamina.report import chart
-
-        low, high, coverage = self.band
-        start = len(self.history)
-        steps = range(start, start + len(self.values))
-        lines = [chart.Line("before", list(enumerate(self.history))),
-                 chart.Line(f"forecast with its {100 * coverage:.3g} % band",
-                            list(zip(steps, self.values, strict=True)), low, high)]
-        if any(value is not None for value in self.truth):
-            lines.append(chart.Line("what came", list(zip(steps, self.truth, strict=True))))
-        first, last = html.escape(self.moments[0]), html.escape(self.moments[-1])
-        return str(chart.lines(lines, across="steps", up=self.name)) \
-            + f"<small>forecast from {first} to {last}</small>"
-
-    def save(self, path: Path) -> None:
-        """Write .csv, one row a step, .html, the drawing, or .json."""
-        if path.suffix == ".csv":
-            with path.open("w", newline="") as file:
-                out = csv.writer(file)
-                out.writerow(["time", "series", "mean", *self.quantiles])
-                out.writerows(zip(self.moments, [self.name] * len(self.moments), self.values,
-                                  *self.quantiles.values(), strict=True))
-        elif path.suffix == ".html":
-            from lamina.explanations.explanation import page
-
-            path.write_text(page(self.name, self.html()))
-        else:
-            super().save(path)
+            Answer.save(self, path)
