@@ -24,6 +24,7 @@ from lamina.learning import Batch
 from lamina.media import image, series, table
 from lamina.media.series import Calendar, Layout, Series
 from lamina.nets.forecast import filled
+from lamina.pixels import shapes_of
 from lamina.settings import Checked, setting
 from lamina.task import Example
 from lamina.windows import Level
@@ -113,15 +114,7 @@ class Pictures(Medium):
 def study_pictures(train: Sequence[Example], longest: int) -> Pictures:
     """The commonest size of the training pictures, scaled down to a longer side of `longest`."""
     chosen = keys.numpy_generator(0, "study").permutation(len(train))[:STUDIED]
-    shapes = []
-    for place in chosen:
-        try:
-            shapes.append(image.shape(train[place].input))
-        except (ValueError, OSError):
-            continue  # named when it is encoded
-    if not shapes:
-        raise UserError("no training picture can be read; the first is "
-                        f"{train[0].input}: is it a picture?")
+    shapes = shapes_of([train[place].input for place in chosen])
     sizes = sorted({shape[:2] for shape in shapes}, key=lambda size: size[0] * size[1])
     height, width = (float(numpy.median([shape[side] for shape in shapes])) for side in (0, 1))
     scale = min(1.0, longest / max(height, width))

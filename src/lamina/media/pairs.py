@@ -151,17 +151,6 @@ def items(found: Sequence[Found], domain: int) -> tuple[list[Item], int]:
     return known, left
 
 
-def shapes(pictures: Sequence[Picture]) -> list[tuple[int, int, int]]:
-    """(height, width, channels) of the pictures that can be read."""
-    known = []
-    for picture in pictures:
-        try:
-            known.append(image.shape(picture))
-        except (OSError, ValueError):
-            continue  # named when it is encoded
-    return known
-
-
 def decoded(pictures: Sequence[Picture], *, size: int, channels: int) -> numpy.ndarray:
     """uint8 (pictures, size, size, channels) of those that can be read; ValueError: none can."""
     known = []

@@ -28,6 +28,7 @@ from lamina.muon import Muon
 from lamina.nets.average import Averaged
 from lamina.nets.image import TanhCNN, TutorialCNN, image_mlp
 from lamina.nets.resnet import ResNet
+from lamina.pixels import shapes_of
 from lamina.probe import Probe
 from lamina.settings import Settings as BaseSettings
 from lamina.settings import setting
@@ -94,15 +95,7 @@ class ImageClassification(Task):
     def study(self, train: Sequence[Example]) -> Facts:
         labels = Counter(example.target for example in train)
         chosen = keys.numpy_generator(0, "study").permutation(len(train))[:STUDIED]
-        shapes: list[tuple[int, int, int]] = []
-        for index in chosen:
-            try:
-                shapes.append(image.shape(train[index].input))
-            except (ValueError, OSError):
-                continue  # named when it is encoded
-        if not shapes:
-            raise UserError("no training image can be read; the first is "
-                            f"{train[0].input}: is it an image?")
+        shapes = shapes_of([train[index].input for index in chosen])
         common = int(numpy.median([min(height, width) for height, width, _ in shapes]))
         size = self.settings.image_size or min(96, max(8, common))
         channels = max(channels for _, _, channels in shapes)

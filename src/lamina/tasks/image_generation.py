@@ -28,12 +28,12 @@ from lamina.metrics.metric import Metric
 from lamina.nets import generation as nets
 from lamina.nets.average import Averaged
 from lamina.nets.diffusion import Denoiser, denoising_loss, guided, sampled
-from lamina.pixels import pixels, scaled
+from lamina.pixels import pixels, scaled, shapes_of
 from lamina.probe import Probe
 from lamina.settings import Settings as BaseSettings
 from lamina.settings import setting
 from lamina.source import Batches
-from lamina.splits import divide
+from lamina.splits import divide, some
 from lamina.task import Data, Example, Task
 from lamina.task import Facts as BaseFacts
 from lamina.wishes import Wish
@@ -111,12 +111,11 @@ class ImageGeneration(Task):
         data = divide(items)
         most = self.settings.samples
         for part, count in (("validation", max(8, most // 8)), ("test", most)):
-            some = getattr(data, part)
-            if len(some) > count:
-                data.notes.append(f"the {part} scores are of {count:,} of {len(some):,} pictures "
+            found = getattr(data, part)
+            if len(found) > count:
+                data.notes.append(f"the {part} scores are of {count:,} of {len(found):,} pictures "
                                   "(--samples)")
-                order = keys.numpy_generator(0, "samples", part).permutation(len(some))
-                setattr(data, part, [some[place] for place in order[:count]])
+                setattr(data, part, some(found, count))
         for part in ("train", "validation", "test"):
             setattr(data, part, [Example(Wish(example.target, number), example.input, example.group)
                                  for number, example in enumerate(getattr(data, part))])
@@ -130,14 +129,7 @@ class ImageGeneration(Task):
             raise UserError("cgan makes pictures of labels: expected two or more labels, found "
                             f"{'none that are told' if labels else 'none'}; use --net dcgan")
         told = labels if self.settings.use_labels and self.settings.net != "dcgan" else ()
-        shapes = []
-        for place in keys.numpy_generator(0, "study").permutation(len(train))[:STUDIED]:
-            try:
-                shapes.append(image.shape(train[place].target))
-            except (ValueError, OSError):
-                continue  # named when it is encoded
-        if not shapes:
-            raise UserError(f"no training picture can be read; the first is {train[0].target}")
+        shapes = shapes_of([example.target for example in some(train, STUDIED)])
         shorter = int(numpy.median([min(height, width) for height, width, _ in shapes]))
         size = self.settings.image_size or min(64, shorter)
         return Facts(labels=sorted(told), size=max(8, size // 4 * 4),
@@ -277,8 +269,7 @@ class ImageGeneration(Task):
         """The mean picture, and pictures whose pixels have the mean and the covariance of some
         training pictures."""
         real = pixels(scaled(self.encode(test)["image"]))
-        some = keys.numpy_generator(0, "baseline").permutation(len(train))[:STUDIED]
-        known = scaled(self.encode([train[place] for place in some])["image"])
+        known = scaled(self.encode(some(train, STUDIED))["image"])
         mean, random = known.mean(0), keys.generator(0, "baseline")
         mixed = torch.randn(len(real), len(known), generator=random) / len(known) ** 0.5
         drawn = mean + torch.einsum("ik,kchw->ichw", mixed, known - mean)

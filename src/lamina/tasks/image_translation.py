@@ -34,7 +34,7 @@ from lamina.metrics.image import (
 from lamina.metrics.metric import Metric
 from lamina.nets import translation as nets
 from lamina.nets.translation import judged, squares
-from lamina.pixels import pictures_last, pixels, scaled
+from lamina.pixels import pictures_last, pixels, scaled, shapes_of
 from lamina.probe import Probe
 from lamina.settings import Settings as BaseSettings
 from lamina.settings import setting
@@ -133,9 +133,7 @@ class ImageTranslation(Task):
     def study(self, train: Sequence[Example]) -> Facts:
         paired = all(example.target is not None for example in train)
         domains = [domain_of(train, number) for number in (0, 1)]
-        shapes = pairs.shapes([*domains[0], *domains[1]])
-        if not shapes:
-            raise UserError(f"no training picture can be read; the first is {train[0].input}")
+        shapes = shapes_of([*domains[0], *domains[1]])
         shorter = int(numpy.median([min(height, width) for height, width, _ in shapes]))
         size = self.settings.image_size or min(64, shorter)
         facts = Facts(method="pix2pix" if paired else "cyclegan",

@@ -28,6 +28,7 @@ from lamina.metrics.metric import Metric, mean, ratio
 from lamina.nets import boxes as geometry
 from lamina.nets import detection, mosaic
 from lamina.nets.average import Averaged
+from lamina.pixels import shapes_of
 from lamina.probe import Probe
 from lamina.settings import Settings as BaseSettings
 from lamina.settings import setting
@@ -136,14 +137,7 @@ class ObjectDetection(Task):
 
     def study(self, train: Sequence[Example]) -> Facts:
         order = keys.numpy_generator(0, "study").permutation(len(train))[:STUDIED]
-        shapes = []
-        for place in order:
-            try:
-                shapes.append(image.shape(train[place].input))
-            except (ValueError, OSError):
-                continue  # named when it is encoded
-        if not shapes:
-            raise UserError(f"no training picture can be read; the first is {train[0].input}")
+        shapes = shapes_of([train[place].input for place in order])
         channels = max(channels for _, _, channels in shapes)
         height, width = letterbox.frame(shapes, self.settings.size)
         pixels = []

@@ -57,7 +57,7 @@ class Settings(BaseSettings):
                          "(SpecAugment), of either kind", low=0, high=20)
     speed: float = setting(0.1, "how much slower or faster two thirds of the recordings are played "
                            "while learning; 0: none", low=0, high=0.5)
-    batch_size: int = setting(16, "recordings of mean length per optimizer step", low=1, high=65536)
+    batch_size: int = setting(8, "recordings of mean length per optimizer step", low=1, high=65536)
     learning_rate: float = setting(1e-3, "peak step size of AdamW", low=0, high=100)
     ctc_share: float = setting(0.3, "of attention, the share of the CTC head in the loss and in "
                                "the choice of the answer", low=0.01, high=0.99)
