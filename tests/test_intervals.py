@@ -14,6 +14,7 @@ from lamina.intervals import holm, interval, mcnemar, paired, student
 from lamina.metrics import influence
 from lamina.metrics.classification import AUROC, MACRO_F1, auroc, macro_f1
 from lamina.metrics.detection import map50, map50_95
+from lamina.metrics.image import frechet
 from lamina.metrics.metric import ACCURACY, MAE, R2, RMSE, Metric, explained, mean, ratio, root_mean
 
 RATIO = Metric("ratio", "lower", "errors per word", score=ratio)
@@ -90,7 +91,7 @@ def test_influence_is_what_leaving_an_example_out_changes(metric, draw):
 
 def test_every_score_with_a_formula_or_a_jackknife_has_influence_values():
     assert set(influence.BY_SCORE) == {mean, root_mean, ratio, explained, macro_f1, auroc, map50,
-                                       map50_95}
+                                       map50_95, frechet}
 
 
 def test_auroc_is_that_of_scikit_learn_with_ties():

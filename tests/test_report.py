@@ -15,6 +15,7 @@ from browser import browser
 
 import lamina.report as report
 from lamina import answers
+from lamina.answers.episode import Episode
 from lamina.gallery import drawn
 from lamina.media.files import File
 from lamina.report import chart
@@ -143,7 +144,7 @@ def control() -> tuple[dict, list, list]:
                     [score("return", 489.3, 478.1, 497.6, 100,
                            help="sum of rewards of an episode")],
                     {"random actions": (22.1, 20.2, 24.4), "always left": (9.3, 9.2, 9.5)})
-    shown = [report.show(Example(f"seed {seed}"), answers.Episode("CartPole-v1", seed, [0, 1] * 10,
+    shown = [report.show(Example(f"seed {seed}"), Episode("CartPole-v1", seed, [0, 1] * 10,
                                                                   [1.0] * 20)) for seed in (1, 2)]
     return made, log(50000, {"temporal difference": (0.05, 0.9, 3)}, {"return": (20, 490, 4)},
                      every=250), shown

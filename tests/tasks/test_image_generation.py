@@ -11,7 +11,8 @@ from lamina import artifact, samples, wishes
 from lamina.budget import Plan
 from lamina.case import Case
 from lamina.errors import UserError
-from lamina.metrics.generation import copying, frechet, within
+from lamina.metrics.generation import copying, within
+from lamina.metrics.image import frechet
 from lamina.nets.diffusion import Denoiser, denoising_loss, guided, sampled
 from lamina.options import Options
 from lamina.parts import prepare
@@ -155,7 +156,7 @@ def test_guidance_of_one_asks_once_and_more_goes_farther():
 # ---- what is learnt -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("net, steps, rate", [("diffusion", 120, 4e-3), ("vae", 250, 1e-2),
+@pytest.mark.parametrize("net, steps, rate", [("diffusion", 120, 4e-3), ("vae", 350, 1e-2),
                                               ("cgan", 300, 2e-3)])
 def test_asked_for_light_it_makes_light_pictures(net, steps, rate, grey, cpu):
     case = trained(grey, steps, cpu, net=net, learning_rate=rate, batch_size=32, code=4)

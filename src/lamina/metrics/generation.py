@@ -4,17 +4,7 @@ import numpy
 import torch
 from torch import Tensor
 
-from lamina.metrics.image import frechet_distance, mean_and_covariance
-
 NEIGHBOURS = 3  # whose distance is the radius of a ball
-
-
-def frechet(rows: numpy.ndarray) -> float:
-    """The Fréchet distance of two sets side by side: (pictures, features of the first + second)."""
-    first, second = numpy.split(rows, 2, axis=1)
-    mean, covariance = mean_and_covariance(second)
-    return frechet_distance(first, numpy.array(mean),
-                            numpy.array(covariance).reshape(len(mean), len(mean)))
 
 
 def within(points: Tensor, pool: Tensor) -> Tensor:

@@ -70,6 +70,14 @@ def mean_and_covariance(rows: numpy.ndarray) -> tuple[list[float], list[float]]:
     return rows.mean(axis=0).round(6).tolist(), covariance.ravel().round(6).tolist()
 
 
+def frechet(rows: numpy.ndarray) -> float:
+    """The Fréchet distance of two sets side by side: (pictures, features of the first + second)."""
+    first, second = numpy.split(rows, 2, axis=1)
+    mean, covariance = mean_and_covariance(second)
+    return frechet_distance(first, numpy.array(mean),
+                            numpy.array(covariance).reshape(len(mean), len(mean)))
+
+
 PIXEL_ERROR = Metric("pixel_error", "lower", "mean absolute difference to the true picture",
                      lambda made, true: (absolute_error(made, true),), unit="of 255")
 PSNR = Metric("psnr", "higher", "peak signal-to-noise ratio to the true picture",

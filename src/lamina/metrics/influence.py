@@ -11,6 +11,7 @@ import numpy
 
 from lamina.metrics.classification import auroc, f1_of_classes, macro_f1
 from lamina.metrics.detection import map50, map50_95
+from lamina.metrics.image import frechet
 from lamina.metrics.metric import explained, mean, ratio, root_mean
 
 LEFT_OUT = 200  # times that examples are left out, at most; of more some at a time
@@ -71,4 +72,4 @@ def jackknife(score: Callable[[numpy.ndarray], float]
 
 BY_SCORE = {mean: of_mean, root_mean: of_root_mean, ratio: of_ratio, explained: of_explained,
             macro_f1: of_macro_f1, auroc: of_auroc,
-            map50: jackknife(map50), map50_95: jackknife(map50_95)}
+            frechet: jackknife(frechet), map50: jackknife(map50), map50_95: jackknife(map50_95)}

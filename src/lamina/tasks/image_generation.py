@@ -22,8 +22,8 @@ from lamina.budget import Budget, trapezoid
 from lamina.errors import UserError
 from lamina.learning import Batch, Phase, Update
 from lamina.media import image, labelled
-from lamina.metrics.generation import frechet, within
-from lamina.metrics.image import features
+from lamina.metrics.generation import within
+from lamina.metrics.image import features, frechet
 from lamina.metrics.metric import Metric
 from lamina.nets import generation as nets
 from lamina.nets.average import Averaged
