@@ -292,12 +292,12 @@ class ImageGeneration(Task):
     def sample(cls, folder: Path) -> Path:
         """Small grey pictures of discs and of bars."""
         random = keys.numpy_generator(0, "sample")
-        y, x = numpy.mgrid[:12, :12]
+        y, x = numpy.mgrid[:8, :8]
         for label in ("bar", "disc"):
             (folder / label).mkdir(parents=True)
             for number in range(40):
-                across, down = random.integers(4, 8, 2)
-                ink = (y - down) ** 2 + (x - across) ** 2 < random.integers(6, 16) \
+                across, down = random.integers(2, 6, 2)
+                ink = (y - down) ** 2 + (x - across) ** 2 < random.integers(3, 8) \
                     if label == "disc" else abs(x - across) < random.integers(1, 3)
                 picture = (ink * random.integers(150, 256)).astype(numpy.uint8)
                 image.save(picture[:, :, None], folder / label / f"{number:02}.png")
