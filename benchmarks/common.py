@@ -48,7 +48,7 @@ def write(name: str, **document) -> None:
     document |= {"command": " ".join(["python", "benchmarks/" + Path(sys.argv[0]).name,
                                       *sys.argv[1:]]),
                  "date": datetime.now(UTC).isoformat(timespec="seconds"),
-                 "machine": {"processor": processor(), "cores": os.cpu_count(),
+                 "machine": {"processor": processor(), "cores": cores(),
                              "system": platform.platform()},
                  "versions": {"python": platform.python_version(), **versions(),
                               **document.pop("peer_versions", {})}}
@@ -85,6 +85,11 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def cores() -> int:
+    """Those that this process may use, as `taskset` leaves them."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def processor() -> str:

@@ -3,7 +3,7 @@
 A score's variance is that of its influence values, summed over groups where there are any: within
 a speaker or a patient examples are alike, and only another speaker says something new.
 
-- A fraction (accuracy, macro F1, the area under the ROC) takes Wilson's interval (1927), which
+- A fraction (accuracy, macro F1, the area under the ROC, average precision) takes Wilson's interval (1927), which
   stays honest near 1, for as many independent answers as have this variance (Kish 1965).
 - Any other score takes the studentised bootstrap of its influence values (Efron 1981; Hall 1988),
   which follows their skewness: few large errors make most of an RMSE.
@@ -22,6 +22,7 @@ import numpy
 
 from lamina.keys import numpy_generator
 from lamina.metrics.classification import auroc, f1_of_classes, macro_f1
+from lamina.metrics.detection import map50, map50_95
 from lamina.metrics.influence import BY_SCORE
 from lamina.metrics.metric import Metric, mean, root_mean
 
@@ -53,7 +54,8 @@ def interval(metric: Metric, values: numpy.ndarray, *, seed: int, groups: Groups
 
 def is_fraction(metric: Metric, values: numpy.ndarray) -> bool:
     """Whether the score is a share or a chance, from 0 to 1."""
-    return metric.score in (macro_f1, auroc) or (metric.score is mean and is_right_or_wrong(values))
+    return metric.score in (macro_f1, auroc, map50, map50_95) or (
+        metric.score is mean and is_right_or_wrong(values))
 
 
 def is_right_or_wrong(values: numpy.ndarray) -> bool:
@@ -105,7 +107,7 @@ def missed(metric: Metric, values: numpy.ndarray, score: float, units: int) -> f
     if metric.score is auroc:
         positives = (values[:, 1] > 0).sum()
         return float(spread * (positives**-2.0 + (count - positives) ** -2.0))
-    if metric.score is mean:
+    if metric.score is not macro_f1:
         return max(1.0, count / units * spread) / count**2
     f1, total = f1_of_classes(values)
     f1, total = f1[total > 0], total[total > 0]

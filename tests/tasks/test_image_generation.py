@@ -166,8 +166,9 @@ def test_asked_for_light_it_makes_light_pictures(net, steps, rate, grey, cpu):
     assert made["dark:1"] < 90 and made["light:1"] > 165
 
 
-def test_without_labels_both_kinds_are_made(grey, cpu):
-    case = trained(grey, 120, cpu, use_labels=False, learning_rate=4e-3, batch_size=32)
+@pytest.mark.parametrize("net, steps, rate", [("diffusion", 120, 4e-3), ("dcgan", 200, 2e-3)])
+def test_without_labels_both_kinds_are_made(net, steps, rate, grey, cpu):
+    case = trained(grey, steps, cpu, net=net, use_labels=False, learning_rate=rate, batch_size=32)
     assert case.task.facts.labels == []
     brightness = [answer.pixels.mean() for answer in case.answers(case.parts.test)]
     assert min(brightness) < 90 and max(brightness) > 165

@@ -40,19 +40,22 @@ class Generator(nn.Module):
 class Judge(nn.Module):
     """How real a picture looks, and how like its label (Miyato and Koyama 2018, equation 3).
 
-    Its layers' norms are held at 1 (Miyato et al. 2018), which keeps the contest even.
+    Its layers' norms are held at 1 (Miyato et al. 2018), which keeps the contest even. It is told
+    how much the pictures of a batch differ, so that many of one kind do not pass (Karras et al.
+    2018, section 3): a batch is to be all real or all made.
     """
 
     def __init__(self, channels: int, size: int, labels: int, *, width: int):
         super().__init__()
         self.look = nn.Sequential(*looking(channels, size, width, spectral_norm))
         seen = seen_by(self.look, channels, size)
-        self.real = spectral_norm(nn.Linear(seen, 1))
+        self.real = spectral_norm(nn.Linear(seen + 1, 1))
         self.fits = spectral_norm(nn.Linear(labels, seen, bias=False)) if labels else None
 
     def forward(self, picture: Tensor, label: Tensor) -> Tensor:  # (batch,)
         seen = self.look(picture)
-        score = self.real(seen)[:, 0]
+        differ = seen.var(0, correction=0).sum().add(1e-8).sqrt().expand(len(seen), 1)
+        score = self.real(torch.cat([seen, differ], 1))[:, 0]
         return score if self.fits is None else \
             score + (self.fits(label.to(seen.dtype)) * seen).sum(1)
 
@@ -121,11 +124,11 @@ class Studio(nn.Module):
 
     @torch.no_grad()
     def remember(self, pictures: Tensor) -> None:
-        """Keep the features of real pictures, until there are enough."""
-        count = int(self.real_count)
-        new = self.reader.features(pictures[: POOL - count]).float()
-        self.real[count : count + len(new)] = new
-        self.real_count += len(new)
+        """Keep the features of these real pictures in place of the oldest: the reader still learns.
+        """
+        new = self.reader.features(pictures).float()
+        self.real.copy_(torch.cat([new, self.real[: POOL - len(new)]]))
+        self.real_count.copy_((self.real_count + len(new)).clamp(max=POOL))
 
     @torch.no_grad()
     def show(self, pictures: Tensor) -> None:

@@ -39,8 +39,10 @@ from lamina.task import Facts as BaseFacts
 from lamina.wishes import Wish
 
 STUDIED = 500  # training pictures whose size is looked at
+KEPT = 8  # real pictures of a step whose features are kept for a while
 TURNS = 4  # quarters of a turn: what a reader tells apart where there are no labels
 ERROR = 0.1  # variance of the pixels of a vae
+READER_RATE = 2e-3
 RATES = {"diffusion": 2e-3, "dcgan": 2e-4, "cgan": 2e-4, "vae": 1e-3}
 
 
@@ -167,28 +169,24 @@ class ImageGeneration(Task):
 
     def phases(self, net: nn.Module, train: Batch) -> Iterator[Phase]:
         s, studio = self.settings, self.exported(net)
-        yield Phase("reader", Batches(train, 128, seed=s.seed),
-                    lambda batch: self._read(studio, batch),
-                    {studio.reader: (Adam(studio.reader.parameters(), 2e-3),)},
-                    trapezoid(warmup=0.0, decay=1.0), share=0.4)
         adversarial = isinstance(net, nets.Contest)
         betas = (0.5, 0.999) if adversarial else (0.9, 0.99)
         parts = (net.judge, studio.maker) if adversarial else (studio.maker,)
         optimizers = {part: (Adam(part.parameters(), s.learning_rate or RATES[s.net], betas),)
                       for part in parts}
-        yield Phase("make", Batches(train, s.batch_size, seed=s.seed),
+        optimizers[studio.reader] = (Adam(studio.reader.parameters(), READER_RATE),)
+        yield Phase("train", Batches(train, s.batch_size, seed=s.seed),
                     lambda batch: self.learn(net, batch), optimizers,
                     trapezoid(warmup=0.02, decay=0.5), clip=None if adversarial else 1.0)
 
-    def _read(self, studio: nets.Studio, batch: Batch) -> Iterator[Update]:
+    def reading(self, studio: nets.Studio, pictures: Tensor, label: Tensor) -> Update:
         """The reader learns the labels, or where there are none how far a picture was turned
         (Gidaris et al. 2018)."""
-        pictures, label = scaled(batch["image"]), batch["label"][:, 0].long()
         if not self.facts.labels:
             label = torch.randint(TURNS, (len(pictures),), device=pictures.device)
             turned = torch.stack([pictures.rot90(turns, (2, 3)) for turns in range(TURNS)])
             pictures = turned[label, torch.arange(len(pictures), device=pictures.device)]
-        yield Update(cross_entropy(studio.reader(pictures).float(), label), studio.reader, "reader")
+        return Update(cross_entropy(studio.reader(pictures).float(), label), studio.reader, "reader")
 
     def learn(self, net: nn.Module, batch: Batch) -> Iterator[Update]:
         studio, pictures = self.exported(net), scaled(batch["image"])
@@ -204,12 +202,12 @@ class ImageGeneration(Task):
             # the hinge loss of Lim and Ye 2017 and Miyato et al. 2018
             code = torch.randn(len(label), self.settings.code, device=label.device)
             made = studio.maker(code, label)
-            real, false = net.judge(torch.cat([pictures, made.detach()]), label.repeat(2, 1)
-                                    ).chunk(2)
+            real, false = (net.judge(some, label) for some in (pictures, made.detach()))
             yield Update(relu(1 - real).mean() + relu(1 + false).mean(), net.judge, "judge")
             yield Update(-net.judge(made, label).mean(), studio.maker, "generator")
         studio.maker.update()
-        studio.remember(pictures)
+        yield self.reading(studio, pictures, batch["label"][:, 0].long())
+        studio.remember(pictures[:KEPT])
 
     # ---- answering --------------------------------------------------------------------------
 
