@@ -1,10 +1,12 @@
 """Segmentation of nuclei and of photos, beside what needs no learning and a U-Net in plain PyTorch.
 
-    python benchmarks/image_segmentation.py [--repeats 5] [--minutes 5] [--without-peer]
+    python benchmarks/image_segmentation.py [--repeats 5] [--minutes 5]
+                                            [--sides unet fcn torch photos]
 
-nuclei: unet and fcn with default settings, each as a process of its own; then peers/torch_unet.py on
-the same three parts for the same minutes. coco-mini-masks: unet, one seed. Dice is of each picture
-of the test part, the mean over them. Writes benchmarks/results/image_segmentation.json.
+unet, fcn: nuclei with default settings, each training as a process of its own; torch:
+peers/torch_unet.py on the same three parts for the same minutes; photos: unet on coco-mini-masks,
+one seed. Dice is of each picture of the test part, the mean over them. Writes
+benchmarks/results/image_segmentation_SIDE.json for each.
 """
 
 import tempfile
@@ -14,7 +16,6 @@ import numpy
 from common import (
     claim,
     expect,
-    in_turns,
     parser,
     peer,
     peer_versions,
@@ -28,37 +29,50 @@ from common import (
 from lamina import datasets
 from lamina.tasks.image_segmentation import ImageSegmentation, Settings
 
-NETS = ("unet", "fcn")
+SIDES = ("unet", "fcn", "torch", "photos")
 MEASURES = ("dice", "iou", "count_error", "object_f1")
 
 
 def main() -> None:
     asked = parser(__doc__)
     asked.add_argument("--minutes", type=float, default=5.0)
-    asked.add_argument("--without-peer", action="store_true")
+    asked.add_argument("--sides", nargs="+", default=list(SIDES), choices=SIDES)
     given = asked.parse_args()
-    sides = {net: lambda seed, net=net: whole_process(
-        "image-segmentation", "nuclei", "--net", net, "--minutes", given.minutes, "--seed", seed)
-        for net in NETS}
-    expect(given.minutes * (given.repeats * (len(sides) + (not given.without_peer)) + 1))
+    expect(given.minutes * sum(1 if side == "photos" else given.repeats for side in given.sides))
+    for side in given.sides:
+        if side == "photos":
+            run = whole_process("image-segmentation", "coco-mini-masks", "--minutes", given.minutes)
+            write("image_segmentation_photos", runs=[run], table=[{
+                name: f"{run['scores'][name]['value']:.3f}" for name in MEASURES[:2]}])
+        elif side == "torch":
+            beside(given.repeats, given.minutes)
+        else:
+            measured(side, given.repeats, given.minutes)
+
+
+def measured(net: str, repeats: int, minutes: float) -> None:
+    """Train the net on nuclei, write what the test part says."""
+    runs = []
+    for seed in range(repeats):
+        runs.append({"seed": seed, **whole_process("image-segmentation", "nuclei", "--net", net,
+                                                   "--minutes", minutes, "--seed", seed)})
+        print(net, runs[-1], flush=True)
+    found = {name: spread(scores(runs, name)) for name in MEASURES}
+    write(f"image_segmentation_{net}", runs=runs, nuclei=found,
+          table=[{"net": net, **{name: plus_minus(scores(runs, name)) for name in MEASURES}}],
+          claims=[claim(f"nuclei: Dice of {net} at least 0.90 in {minutes:g} minutes, every seed",
+                        found["dice"]["lowest"], at_least=0.9)])
+
+
+def beside(repeats: int, minutes: float) -> None:
+    """The same of the U-Net in plain PyTorch."""
     with tempfile.TemporaryDirectory() as folder:
-        if not given.without_peer:
-            data = as_arrays(Path(folder) / "nuclei.npz")
-            sides["PyTorch"] = lambda seed: peer("torch_unet", data, "--minutes", given.minutes,
-                                                 "--seed", seed)
-        runs = in_turns(given.repeats, sides)
-    photos = whole_process("image-segmentation", "coco-mini-masks", "--minutes", given.minutes)
-    found = {net: {name: spread(scores(runs[net], name)) for name in MEASURES} for net in NETS}
-    table = [{"net": net, **{name: plus_minus(scores(runs[net], name)) for name in MEASURES}}
-             for net in NETS]
-    if "PyTorch" in runs:
-        table.append({"net": "U-Net in plain PyTorch", "dice": plus_minus(
-            [run["dice"] for run in runs["PyTorch"]]), **dict.fromkeys(MEASURES[1:], "")})
-    write("image_segmentation", runs=runs, photos=photos, nuclei=found, table=table,
-          claims=[claim(f"nuclei: Dice of {net} at least 0.90 in {given.minutes:g} minutes, every "
-                        "seed", found[net]["dice"]["lowest"], at_least=0.9) for net in NETS],
-          peer_versions=peer_versions({name: some for name, some in runs.items()
-                                       if name == "PyTorch"}))
+        data = as_arrays(Path(folder) / "nuclei.npz")
+        runs = [peer("torch_unet", data, "--minutes", minutes, "--seed", seed)
+                for seed in range(repeats)]
+    write("image_segmentation_torch", runs=runs, peer_versions=peer_versions({"PyTorch": runs}),
+          table=[{"net": "U-Net in plain PyTorch",
+                  "dice": plus_minus([run["dice"] for run in runs])}])
 
 
 def as_arrays(path: Path) -> Path:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad, rms_norm
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-PADDING, UNKNOWN, FIRST = 0, 1, 2  # tokens: none, a word that training did not have, the first one
+PADDING, UNKNOWN, FIRST = 0, 1, 2  # tokens: none, a word with nothing known of it, the first one
 
 
 class TextNet(nn.Module):
@@ -78,24 +78,34 @@ def windows(vectors: Tensor, length: Tensor, size: int) -> tuple[Tensor, Tensor,
 class Words(nn.Module):
     """Vectors of words, each with its votes for the labels; while learning, some words are hidden.
 
-    hidden: the fraction of words that become UNKNOWN (Iyyer et al. 2015, section 3.1), so that it
-        has a vector too. dropout: the fraction of the vectors' numbers that are dropped.
+    A word's vector is the sum of its own and of those of its stems, so that what is learnt of
+    "bores" is half known of "bored" (after Bojanowski et al. 2017, who take every piece of it).
+
+    made_of: (vocabulary, depth) each token itself, then its stems, the longest first, then PADDING.
+    hidden: the fraction of words of which only the stems are seen, or nothing (Iyyer et al. 2015,
+        section 3.1): as of words that training did not have.
+    dropout: the fraction of the vectors' numbers that are dropped.
     """
 
-    def __init__(self, vocabulary: int, *, width: int, labels: int, hidden: float, dropout: float):
+    def __init__(self, made_of: Tensor, *, width: int, labels: int, hidden: float, dropout: float):
         super().__init__()
+        vocabulary = len(made_of)
         self.table = nn.Embedding(vocabulary, width, padding_idx=PADDING)
         self.votes = nn.Embedding(vocabulary, labels, padding_idx=PADDING)
         nn.init.normal_(self.table.weight[UNKNOWN:].detach(), std=0.1)
         nn.init.zeros_(self.table.weight[PADDING].detach())
         nn.init.zeros_(self.votes.weight)
+        self.register_buffer("made_of", made_of, persistent=False)
         self.hidden, self.dropout = hidden, nn.Dropout(dropout)
 
     def forward(self, tokens: Tensor) -> Tensor:  # (batch, time) -> (batch, time, width + labels)
         if self.training and self.hidden:
             gone = torch.rand(tokens.shape, device=tokens.device) < self.hidden
-            tokens = tokens.masked_fill(gone & (tokens != PADDING), UNKNOWN)
-        return torch.cat((self.dropout(self.table(tokens)), self.votes(tokens)), 2)
+            stem = self.made_of[tokens, 1] if self.made_of.shape[1] > 1 else PADDING * tokens
+            stem = stem.masked_fill(stem == PADDING, UNKNOWN)
+            tokens = torch.where(gone & (tokens != PADDING), stem, tokens)
+        parts = self.made_of[tokens]
+        return torch.cat((self.dropout(self.table(parts).sum(2)), self.votes(parts).sum(2)), 2)
 
 
 class Convolutions(nn.Module):

@@ -39,6 +39,7 @@ from lamina.store import pieces
 from lamina.task import Data, Example, Task
 from lamina.task import Facts as BaseFacts
 
+STEMS = (6, 5, 4)  # letters
 LONGEST = 16384  # tokens
 
 
@@ -71,12 +72,13 @@ class Settings(BaseSettings):
 class Facts(BaseFacts):
     """several: a text may have any number of labels. words: the vocabulary, frequent ones first.
 
-    longest: tokens of the longest training text. config, tokenizer: of a pretrained encoder, JSON.
+    stems: what two or more of them begin with. longest: tokens of the longest training text. config, tokenizer: of a pretrained encoder, JSON.
     """
 
     labels: tuple[str, ...]
     several: bool
     words: tuple[str, ...]
+    stems: tuple[str, ...] = ()
     longest: int = setting(2, "tokens", low=2, high=LONGEST)
     config: str = ""
     tokenizer: str = ""
@@ -134,7 +136,7 @@ class TextClassification(Task):
         texts = [words(example.input) for example in train]
         counted = Counter(word for each in texts for word in each)
         frequent = sorted(counted, key=lambda word: (-counted[word], word))[: s.vocabulary_size]
-        return Facts(**known, words=tuple(frequent),
+        return Facts(**known, words=tuple(frequent), stems=shared_stems(frequent),
                      longest=min(LONGEST, max(2, *map(len, texts))))
 
     def encode(self, examples: Sequence[Example]) -> Batch:
@@ -179,7 +181,7 @@ class TextClassification(Task):
     def phases(self, net: nn.Module, train: Batch) -> Iterator[Phase]:
         s = self.settings
         if s.net != "pretrained" and not net.embedding.votes.weight.any():
-            vote(net.embedding.votes.weight, train, several=self.facts.several)
+            vote(net.embedding, train, several=self.facts.several)
         optimizer = torch.optim.AdamW(net.parameters(), s.learning_rate or (
             3e-5 if s.net == "pretrained" else 2e-3))
         yield Phase("train", Batches(train, s.batch_size, seed=s.seed),
@@ -283,19 +285,49 @@ def answers(chances: Sequence[Sequence[float]], facts: Facts) -> list[Answer]:
 # ---- tokens ---------------------------------------------------------------------------------
 
 
+def stems_of(word: str) -> list[str]:
+    """What the word begins with, the longest first."""
+    return [word[:size] for size in STEMS if size <= len(word)]
+
+
+def shared_stems(vocabulary: Sequence[str]) -> tuple[str, ...]:
+    """The stems that two or more words have."""
+    counted = Counter(stem for word in vocabulary for stem in stems_of(word))
+    return tuple(sorted(stem for stem, times in counted.items() if times > 1))
+
+
 @lru_cache(maxsize=4)
-def places(known: tuple[str, ...]) -> dict[str, int]:
-    """The token of each word."""
-    return {word: index for index, word in enumerate(known, text.FIRST)}
+def places(words: tuple[str, ...], stems: tuple[str, ...]
+           ) -> tuple[dict[str, int], dict[str, int]]:
+    """The tokens of the words and, after them, of the stems."""
+    first = text.FIRST + len(words)
+    return ({word: index for index, word in enumerate(words, text.FIRST)},
+            {stem: index for index, stem in enumerate(stems, first)})
+
+
+def made_of(facts: Facts) -> Tensor:  # (vocabulary, 1 + stems)
+    """Of each token itself and the tokens of its stems, the longest first."""
+    _, stem_places = places(facts.words, facts.stems)
+    found = torch.zeros(text.FIRST + len(facts.words) + len(facts.stems), 1 + len(STEMS),
+                        dtype=torch.long)
+    found[:, 0] = torch.arange(len(found))
+    for row, token in enumerate((*facts.words, *facts.stems), text.FIRST):
+        known = [stem_places[stem] for stem in stems_of(token) if stem in stem_places]
+        known = [place for place in known if place != row]  # a stem is not its own
+        found[row, 1 : 1 + len(known)] = torch.tensor(known, dtype=torch.long)
+    return found
 
 
 def tokens_of(given: str, facts: Facts) -> numpy.ndarray:
-    """The tokens of a text, (time,); ValueError: it has none."""
+    """The tokens of a text, (time,), of an unknown word its longest known stem; ValueError: it has
+    none.
+    """
     if facts.tokenizer:
         found = pretrained.tokenizer(facts.tokenizer).encode(given).ids
     else:
-        known = places(facts.words)
-        found = [known.get(word, text.UNKNOWN) for word in words(given)]
+        known, stems = places(facts.words, facts.stems)
+        found = [known.get(word) or next((stems[stem] for stem in stems_of(word) if stem in stems),
+                                         text.UNKNOWN) for word in words(given)]
     if not found:
         raise ValueError("the text is empty; expected some words")
     return numpy.array(found, numpy.int32)
@@ -306,7 +338,8 @@ def spelled(tokens: Sequence[int], facts: Facts) -> list[str]:
     if facts.tokenizer:
         reader = pretrained.tokenizer(facts.tokenizer)
         return [f" {reader.id_to_token(token)}" for token in tokens]
-    return [f" {facts.words[token - text.FIRST]}" if token >= text.FIRST else " (unknown)"
+    known = (*facts.words, *(f"{stem}…" for stem in facts.stems))
+    return [f" {known[token - text.FIRST]}" if token >= text.FIRST else " (unknown)"
             for token in tokens]
 
 
@@ -323,7 +356,7 @@ def net_of(s: Settings, facts: Facts, encoder: Callable[[str], nn.Module]) -> te
             window = min(s.window, body.longest)
         else:
             body, window = encoder_of(s), s.window
-            embedding = text.Words(len(facts.words) + text.FIRST, width=s.width, labels=labels,
+            embedding = text.Words(made_of(facts), width=s.width, labels=labels,
                                    hidden=s.word_dropout, dropout=s.dropout)
         return text.TextNet(embedding, body, features=body.features, labels=labels,
                             dropout=s.dropout, window=window,
@@ -344,17 +377,19 @@ def encoder_of(s: Settings) -> nn.Module:
 
 
 @torch.no_grad()
-def vote(votes: Tensor, train: Batch, *, several: bool) -> None:
-    """Let each word's votes (words, labels) start as naive Bayes counts them (Wang and Manning
-    2012); of a single label relative to the mean over the labels.
+def vote(embedding: text.Words, train: Batch, *, several: bool) -> None:
+    """Let each word's votes start as naive Bayes counts them (Wang and Manning 2012), of a single
+    label relative to the mean over the labels; a word and its stems have equal parts in its vote.
     """
-    texts = [numpy.unique(row[row >= text.FIRST])
+    made_of, votes = embedding.made_of.cpu().numpy(), embedding.votes.weight
+    texts = [numpy.setdiff1d(made_of[numpy.unique(row)], (text.PADDING, text.UNKNOWN))
              for piece in pieces(train["tokens"]) for row in piece.cpu().numpy()]
     truth = torch.cat([piece.cpu() for piece in pieces(train["label"])])
     truth = (truth if several else functional.one_hot(truth, votes.shape[1])).numpy()
     odds, _ = bayes.log_odds(texts, truth, len(votes), several=several)
     odds[: text.FIRST] = 0
-    votes.copy_(torch.from_numpy(odds if several else odds - odds.mean(1, keepdims=True)))
+    odds = odds if several else odds - odds.mean(1, keepdims=True)
+    votes.copy_(torch.from_numpy(odds / (made_of > 0).sum(1, keepdims=True).clip(1)))
 
 
 def logits_of(net: text.TextNet, batch: Batch) -> Tensor:
