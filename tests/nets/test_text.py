@@ -83,18 +83,33 @@ def test_attention_is_that_of_torch_over_real_places(vectors):
     assert (weights[1, :, :, 3:] == 0).all()
 
 
-def test_hidden_words_are_unknown_and_padding_is_not_touched():
-    words = text.Words(50, width=4, labels=2, hidden=0.5, dropout=0.0)
+MADE_OF = torch.tensor([[0, 0, 0], [1, 0, 0], [2, 5, 6], [3, 5, 6], [4, 0, 0], [5, 6, 0],
+                        [6, 0, 0]])  # words 2 and 3 with the stems 5 and 6, and the word 4
+
+
+def test_a_vector_is_the_mean_of_a_word_and_its_stems():
+    words = text.Words(MADE_OF, width=4, labels=2, hidden=0.3, dropout=0.0).eval()
+    nn.init.normal_(words.votes.weight[text.FIRST :].detach())
+    both = torch.cat([words.table.weight, words.votes.weight], 1)
+    found = words(torch.tensor([[2, 3, 4, 5]]))[0]
+    torch.testing.assert_close(found, torch.stack([both[[2, 5, 6]].mean(0), both[[3, 5, 6]].mean(0),
+                                                   both[4], both[[5, 6]].mean(0)]))
+
+
+def test_of_hidden_words_the_stem_is_left_and_padding_is_not_touched():
+    words = text.Words(MADE_OF, width=4, labels=2, hidden=0.5, dropout=0.0)
     with torch.no_grad():
-        words.table.weight[2:] = 1.0
-        words.table.weight[text.UNKNOWN] = -1.0
-    tokens = torch.full((100, 20), 7)
-    tokens[:, 15:] = text.PADDING
+        words.table.weight.copy_(torch.arange(7.0)[:, None].expand(7, 4))
+    tokens = torch.full((100, 30), 2)
+    tokens[:, 10:20], tokens[:, 20:] = 4, text.PADDING
     torch.manual_seed(0)
     seen = words(tokens)[:, :, 0]
-    assert (seen[:, 15:] == 0).all()
-    assert 0.45 < (seen[:, :15] == -1).float().mean() < 0.55
-    assert (words.eval()(tokens)[:, :15, :4] == 1).all()
+    assert (seen[:, 20:] == 0).all()
+    for place, whole, left in ((0, (2 + 5 + 6) / 3, (5 + 6) / 2), (10, 4, text.UNKNOWN)):
+        part = seen[:, place : place + 10]
+        assert ((part == left) | (part - whole).abs().lt(1e-6)).all()
+        assert 0.45 < (part == left).float().mean() < 0.55
+    assert (words.eval()(tokens)[:, 10:20, :4] == 4).all()
 
 
 def test_votes_are_a_linear_model_beside_the_net(vectors):

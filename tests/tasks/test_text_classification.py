@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,7 +14,15 @@ from lamina.nets import text
 from lamina.parts import prepare
 from lamina.run import Run
 from lamina.task import Example
-from lamina.tasks.text_classification import Settings, TextClassification, vote
+from lamina.tasks.text_classification import (
+    Settings,
+    TextClassification,
+    made_of,
+    shared_stems,
+    spelled,
+    tokens_of,
+    vote,
+)
 
 GOOD = [f"a good film number {n}, warm and well told" for n in range(15)]
 BAD = [f"a bad film number {n}, cold and far too long" for n in range(15)]
@@ -160,12 +169,29 @@ def test_of_a_text_that_is_too_long_both_ends_are_read_and_it_is_said(tmp_path):
 
 def test_votes_start_at_what_naive_bayes_counts(tmp_path):
     task, parts = ready(written(tmp_path, "csv"))
-    table = torch.zeros(len(task.facts.words) + text.FIRST, 2)
-    vote(table, parts.train, several=False)
-    votes = dict(zip(task.facts.words, table[text.FIRST :].tolist(), strict=True))
+    embedding = task.build().embedding
+    vote(embedding, parts.train, several=False)
+    table = embedding.votes.weight.detach()
+    names = (*task.facts.words, *task.facts.stems)
+    votes = dict(zip(names, table[text.FIRST :].tolist(), strict=True))
     assert votes["bad"][0] > 0.5 > -0.5 > votes["good"][0]
     assert votes["film"] == pytest.approx([0, 0], abs=0.2)
     assert table[: text.FIRST].eq(0).all() and table.sum(1).abs().max() < 1e-5
+
+
+def test_a_word_that_training_did_not_have_is_read_by_its_longest_stem(tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_text("text,label\n" + "".join(
+        f"{('boring', 'bored', 'fine', 'finely')[n % 4]} thing{n},{n % 4 // 2}\n"
+        for n in range(80)))
+    task, _ = ready(path)
+    assert {"bore", "bori"}.isdisjoint(task.facts.stems) and "fine" in task.facts.stems
+    assert shared_stems(["bores", "bored", "bore", "a"]) == ("bore",)
+    facts = replace(task.facts, words=("boring", "bored", "fine"), stems=("fine", "thing"))
+    found = tokens_of("Finest things boring zebra", facts).tolist()
+    assert spelled(found, facts) == [" fine…", " thing…", " boring", " (unknown)"]
+    assert made_of(facts).tolist() == [[0] * 4, [1, 0, 0, 0], [2, 0, 0, 0], [3, 0, 0, 0],
+                                       [4, 5, 0, 0], [5, 0, 0, 0], [6, 0, 0, 0]]
 
 
 # ---- learning and answering -----------------------------------------------------------------

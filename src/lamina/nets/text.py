@@ -78,7 +78,7 @@ def windows(vectors: Tensor, length: Tensor, size: int) -> tuple[Tensor, Tensor,
 class Words(nn.Module):
     """Vectors of words, each with its votes for the labels; while learning, some words are hidden.
 
-    A word's vector is the sum of its own and of those of its stems, so that what is learnt of
+    A word's vector is the mean of its own and of those of its stems, so that what is learnt of
     "bores" is half known of "bored" (after Bojanowski et al. 2017, who take every piece of it).
 
     made_of: (vocabulary, depth) each token itself, then its stems, the longest first, then PADDING.
@@ -92,7 +92,7 @@ class Words(nn.Module):
         vocabulary = len(made_of)
         self.table = nn.Embedding(vocabulary, width, padding_idx=PADDING)
         self.votes = nn.Embedding(vocabulary, labels, padding_idx=PADDING)
-        nn.init.normal_(self.table.weight[UNKNOWN:].detach(), std=0.1)
+        nn.init.normal_(self.table.weight[UNKNOWN:].detach(), std=0.2)
         nn.init.zeros_(self.table.weight[PADDING].detach())
         nn.init.zeros_(self.votes.weight)
         self.register_buffer("made_of", made_of, persistent=False)
@@ -104,8 +104,10 @@ class Words(nn.Module):
             stem = self.made_of[tokens, 1] if self.made_of.shape[1] > 1 else PADDING * tokens
             stem = stem.masked_fill(stem == PADDING, UNKNOWN)
             tokens = torch.where(gone & (tokens != PADDING), stem, tokens)
-        parts = self.made_of[tokens]
-        return torch.cat((self.dropout(self.table(parts).sum(2)), self.votes(parts).sum(2)), 2)
+        parts = self.made_of[tokens]  # (batch, time, depth)
+        count = (parts != PADDING).sum(2, keepdim=True).clamp(min=1)
+        return torch.cat((self.dropout(self.table(parts).sum(2) / count),
+                          self.votes(parts).sum(2) / count), 2)
 
 
 class Convolutions(nn.Module):

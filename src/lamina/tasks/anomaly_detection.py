@@ -53,7 +53,7 @@ class AnomalySettings(unlabelled.UnlabelledSettings):
         "leave-out", "known anomalies of the training part: left out; learnt from, to be strange; "
         "kept as if nobody knew; or no label is read at all")
     normal: tuple[str, ...] = setting((), "labels of what is usual; recognised when not given")
-    members: int = setting(32, "nets of the ensemble of rows, each of some of the columns", low=1,
+    members: int = setting(100, "nets of the ensemble of rows, each of some of the columns", low=1,
                            high=256)
     shown: float = setting(0.5, "largest share of a row's values that a member sees; each sees two "
                            "to so many; 1: all see all", low=0, high=1)

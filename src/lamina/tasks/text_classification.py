@@ -378,8 +378,8 @@ def encoder_of(s: Settings) -> nn.Module:
 
 @torch.no_grad()
 def vote(embedding: text.Words, train: Batch, *, several: bool) -> None:
-    """Let each word's votes start as naive Bayes counts them (Wang and Manning 2012), of a single
-    label relative to the mean over the labels; a word and its stems have equal parts in its vote.
+    """Let the votes of words and stems start as naive Bayes counts them (Wang and Manning 2012),
+    of a single label relative to the mean over the labels.
     """
     made_of, votes = embedding.made_of.cpu().numpy(), embedding.votes.weight
     texts = [numpy.setdiff1d(made_of[numpy.unique(row)], (text.PADDING, text.UNKNOWN))
@@ -388,8 +388,7 @@ def vote(embedding: text.Words, train: Batch, *, several: bool) -> None:
     truth = (truth if several else functional.one_hot(truth, votes.shape[1])).numpy()
     odds, _ = bayes.log_odds(texts, truth, len(votes), several=several)
     odds[: text.FIRST] = 0
-    odds = odds if several else odds - odds.mean(1, keepdims=True)
-    votes.copy_(torch.from_numpy(odds / (made_of > 0).sum(1, keepdims=True).clip(1)))
+    votes.copy_(torch.from_numpy(odds if several else odds - odds.mean(1, keepdims=True)))
 
 
 def logits_of(net: text.TextNet, batch: Batch) -> Tensor:
