@@ -6,6 +6,7 @@ import pytest
 import torch
 from test_run import Line, points
 from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from lamina import cost, verbs
 from lamina.budget import Plan
@@ -34,6 +35,14 @@ def test_operations_of_training_are_those_counted_by_hand(cpu):
     assert cost.training_flops(run) == 6 * 10 * (2 * 100 + 2 * 100 + 100)
     for old, new in zip(before, run.net.parameters(), strict=True):
         assert torch.equal(old, new)
+
+
+def test_operations_of_parametrised_layers_are_counted():
+    layer = spectral_norm(nn.Linear(20, 30, bias=False))
+    before = nn.Linear(10, 20, bias=False)
+    with cost.arithmetic() as counter:
+        cost.slopes(layer(before(torch.randn(4, 10))).sum(), before)
+    assert counter.get_total_flops() >= 4 * (2 * 200 + 2 * 600 + 2 * 600 + 2 * 200)
 
 
 def test_counters_of_the_processor_are_read_and_wrap_around(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import resource
 import time
+from contextlib import AbstractContextManager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -132,12 +133,28 @@ def step_flops(run: Run, phase: Phase) -> float:
     batch = run.task.augment(tensors(whole, slice(COUNTED)))
     size, counted = (len(next(iter(one.values()))) for one in (whole, batch))
     run.net.train()
-    with FlopCounterMode(display=False) as counter, run.machine.autocast():
+    with arithmetic() as counter, run.machine.autocast():
         if run.adversary is not None:
             batch = run.adversary(run.task, run.net, batch)
         for update in islice(phase.learn(batch), len(phase.optimizers)):
             slopes(update.loss, update.part)
     return counter.get_total_flops() * size / counted
+
+
+class Everything(AbstractContextManager):
+    """In place of torch's record of which module is at work, which fails on parametrised layers."""
+
+    parents = ("Global",)
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+
+def arithmetic() -> FlopCounterMode:
+    """Counts the operations within it."""
+    counter = FlopCounterMode(display=False)
+    counter.mod_tracker = Everything()
+    return counter
 
 
 def slopes(loss: torch.Tensor, part: nn.Module) -> None:
@@ -150,6 +167,6 @@ def answer_flops(case: Case) -> float | None:
     """Operations of one answer; None where an answer is many steps (a text, an episode)."""
     if not isinstance(case.first_answer, (Label, Number, Image)):
         return None
-    with FlopCounterMode(display=False) as counter:
+    with arithmetic() as counter:
         case.answers(case.parts.test, count=1)
     return float(counter.get_total_flops())

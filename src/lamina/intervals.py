@@ -3,8 +3,9 @@
 A score's variance is that of its influence values, summed over groups where there are any: within
 a speaker or a patient examples are alike, and only another speaker says something new.
 
-- A fraction (accuracy, macro F1, the area under the ROC, average precision) takes Wilson's interval (1927), which
-  stays honest near 1, for as many independent answers as have this variance (Kish 1965).
+- A fraction (accuracy, macro F1, the area under the ROC, average precision) takes Wilson's
+  interval (1927), which stays honest near 1, for as many independent answers as have this variance
+  (Kish 1965).
 - Any other score takes the studentised bootstrap of its influence values (Efron 1981; Hall 1988),
   which follows their skewness: few large errors make most of an RMSE.
 - A score whose influence values are not known takes the plain bootstrap.

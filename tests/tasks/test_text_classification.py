@@ -7,22 +7,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lamina import artifact, explanations, verbs
+from lamina import artifact, explanations, stems, verbs
 from lamina.budget import Plan
 from lamina.errors import UserError
 from lamina.nets import text
 from lamina.parts import prepare
 from lamina.run import Run
 from lamina.task import Example
-from lamina.tasks.text_classification import (
-    Settings,
-    TextClassification,
-    made_of,
-    shared_stems,
-    spelled,
-    tokens_of,
-    vote,
-)
+from lamina.tasks.text_classification import Settings, TextClassification, spelled, vote
 
 GOOD = [f"a good film number {n}, warm and well told" for n in range(15)]
 BAD = [f"a bad film number {n}, cold and far too long" for n in range(15)]
@@ -180,18 +172,14 @@ def test_votes_start_at_what_naive_bayes_counts(tmp_path):
 
 
 def test_a_word_that_training_did_not_have_is_read_by_its_longest_stem(tmp_path):
-    path = tmp_path / "list.csv"
-    path.write_text("text,label\n" + "".join(
-        f"{('boring', 'bored', 'fine', 'finely')[n % 4]} thing{n},{n % 4 // 2}\n"
-        for n in range(80)))
-    task, _ = ready(path)
-    assert {"bore", "bori"}.isdisjoint(task.facts.stems) and "fine" in task.facts.stems
-    assert shared_stems(["bores", "bored", "bore", "a"]) == ("bore",)
-    facts = replace(task.facts, words=("boring", "bored", "fine"), stems=("fine", "thing"))
-    found = tokens_of("Finest things boring zebra", facts).tolist()
+    assert stems.shared(["bores", "bored", "bore", "a"]) == ("bore",)
+    words, known = ("boring", "bored", "fine"), ("fine", "thing")
+    found = stems.tokens(["finest", "things", "boring", "zebra"], words, known)
+    task, _ = ready(written(tmp_path, "csv"))
+    facts = replace(task.facts, words=words, stems=known)
     assert spelled(found, facts) == [" fine…", " thing…", " boring", " (unknown)"]
-    assert made_of(facts).tolist() == [[0] * 4, [1, 0, 0, 0], [2, 0, 0, 0], [3, 0, 0, 0],
-                                       [4, 5, 0, 0], [5, 0, 0, 0], [6, 0, 0, 0]]
+    assert stems.made_of(words, known).tolist() == [
+        [0] * 4, [1, 0, 0, 0], [2, 0, 0, 0], [3, 0, 0, 0], [4, 5, 0, 0], [5, 0, 0, 0], [6, 0, 0, 0]]
 
 
 # ---- learning and answering -----------------------------------------------------------------

@@ -5,7 +5,7 @@ Encoders of a window: convolutions (Kim 2014), a bidirectional LSTM, blocks of a
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad, rms_norm
+from torch.nn.functional import embedding_bag, pad, rms_norm
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 PADDING, UNKNOWN, FIRST = 0, 1, 2  # tokens: none, a word with nothing known of it, the first one
@@ -105,9 +105,10 @@ class Words(nn.Module):
             stem = stem.masked_fill(stem == PADDING, UNKNOWN)
             tokens = torch.where(gone & (tokens != PADDING), stem, tokens)
         parts = self.made_of[tokens]  # (batch, time, depth)
-        count = (parts != PADDING).sum(2, keepdim=True).clamp(min=1)
-        return torch.cat((self.dropout(self.table(parts).sum(2) / count),
-                          self.votes(parts).sum(2) / count), 2)
+        vectors, votes = (embedding_bag(parts.flatten(0, 1), table.weight, mode="mean",
+                                        padding_idx=PADDING).unflatten(0, tokens.shape)
+                          for table in (self.table, self.votes))
+        return torch.cat((self.dropout(vectors), votes), 2)
 
 
 class Convolutions(nn.Module):

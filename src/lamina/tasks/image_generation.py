@@ -179,15 +179,6 @@ class ImageGeneration(Task):
                     lambda batch: self.learn(net, batch), optimizers,
                     trapezoid(warmup=0.02, decay=0.5), clip=None if adversarial else 1.0)
 
-    def reading(self, studio: nets.Studio, pictures: Tensor, label: Tensor) -> Update:
-        """The reader learns the labels, or where there are none how far a picture was turned
-        (Gidaris et al. 2018)."""
-        if not self.facts.labels:
-            label = torch.randint(TURNS, (len(pictures),), device=pictures.device)
-            turned = torch.stack([pictures.rot90(turns, (2, 3)) for turns in range(TURNS)])
-            pictures = turned[label, torch.arange(len(pictures), device=pictures.device)]
-        return Update(cross_entropy(studio.reader(pictures).float(), label), studio.reader, "reader")
-
     def learn(self, net: nn.Module, batch: Batch) -> Iterator[Update]:
         studio, pictures = self.exported(net), scaled(batch["image"])
         label = wishes.told(batch, len(self.facts.labels))
@@ -206,7 +197,7 @@ class ImageGeneration(Task):
             yield Update(relu(1 - real).mean() + relu(1 + false).mean(), net.judge, "judge")
             yield Update(-net.judge(made, label).mean(), studio.maker, "generator")
         studio.maker.update()
-        yield self.reading(studio, pictures, batch["label"][:, 0].long())
+        yield reading(studio, pictures, batch["label"][:, 0].long(), told=bool(self.facts.labels))
         studio.remember(pictures[:KEPT])
 
     # ---- answering --------------------------------------------------------------------------
@@ -300,6 +291,18 @@ class ImageGeneration(Task):
                 picture = (ink * random.integers(150, 256)).astype(numpy.uint8)
                 image.save(picture[:, :, None], folder / label / f"{number:02}.png")
         return folder
+
+
+def reading(studio: nets.Studio, pictures: Tensor, label: Tensor, *, told: bool) -> Update:
+    """The reader learns the labels, or where none are told how far a picture was turned (Gidaris
+    et al. 2018).
+    """
+    if not told:
+        label = torch.randint(TURNS, (len(pictures),), device=pictures.device)
+        turned = torch.stack([pictures.rot90(turns, (2, 3)) for turns in range(TURNS)])
+        pictures = turned[label, torch.arange(len(pictures), device=pictures.device)]
+    loss = cross_entropy(studio.reader(pictures).float(), label)
+    return Update(loss, studio.reader, "reader")
 
 
 def beside(made: numpy.ndarray, real: numpy.ndarray) -> numpy.ndarray:

@@ -10,7 +10,6 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lamina import keys
+from lamina import keys, stems
 from lamina.answers import Answer, Label, Labels
 from lamina.budget import Budget, trapezoid
 from lamina.errors import UserError
@@ -39,7 +38,6 @@ from lamina.store import pieces
 from lamina.task import Data, Example, Task
 from lamina.task import Facts as BaseFacts
 
-STEMS = (6, 5, 4)  # letters
 LONGEST = 16384  # tokens
 
 
@@ -52,8 +50,8 @@ class Settings(BaseSettings):
     layers: int = setting(1, "layers of lstm and transformer", low=1, high=64)
     heads: int = setting(4, "heads of the attention of transformer", low=1, high=128)
     dropout: float = setting(0.5, "fraction of numbers dropped while learning", low=0, high=0.9)
-    word_dropout: float = setting(0.3, "fraction of words hidden while learning, but for "
-                                  "pretrained", low=0, high=0.9)
+    word_dropout: float = setting(0.3, "fraction of words of which only the stem is seen "
+                                  "while learning; not of pretrained", low=0, high=0.9)
     vocabulary_size: int = setting(50_000, "different words at most, the frequent ones", low=1,
                                    high=1_000_000)
     longest: int = setting(2048, "tokens of a text that are read; of longer ones the first and "
@@ -72,7 +70,8 @@ class Settings(BaseSettings):
 class Facts(BaseFacts):
     """several: a text may have any number of labels. words: the vocabulary, frequent ones first.
 
-    stems: what two or more of them begin with. longest: tokens of the longest training text. config, tokenizer: of a pretrained encoder, JSON.
+    stems: what two or more of them begin with. longest: tokens of the longest training text.
+    config, tokenizer: of a pretrained encoder, JSON.
     """
 
     labels: tuple[str, ...]
@@ -136,7 +135,7 @@ class TextClassification(Task):
         texts = [words(example.input) for example in train]
         counted = Counter(word for each in texts for word in each)
         frequent = sorted(counted, key=lambda word: (-counted[word], word))[: s.vocabulary_size]
-        return Facts(**known, words=tuple(frequent), stems=shared_stems(frequent),
+        return Facts(**known, words=tuple(frequent), stems=stems.shared(frequent),
                      longest=min(LONGEST, max(2, *map(len, texts))))
 
     def encode(self, examples: Sequence[Example]) -> Batch:
@@ -285,49 +284,12 @@ def answers(chances: Sequence[Sequence[float]], facts: Facts) -> list[Answer]:
 # ---- tokens ---------------------------------------------------------------------------------
 
 
-def stems_of(word: str) -> list[str]:
-    """What the word begins with, the longest first."""
-    return [word[:size] for size in STEMS if size <= len(word)]
-
-
-def shared_stems(vocabulary: Sequence[str]) -> tuple[str, ...]:
-    """The stems that two or more words have."""
-    counted = Counter(stem for word in vocabulary for stem in stems_of(word))
-    return tuple(sorted(stem for stem, times in counted.items() if times > 1))
-
-
-@lru_cache(maxsize=4)
-def places(words: tuple[str, ...], stems: tuple[str, ...]
-           ) -> tuple[dict[str, int], dict[str, int]]:
-    """The tokens of the words and, after them, of the stems."""
-    first = text.FIRST + len(words)
-    return ({word: index for index, word in enumerate(words, text.FIRST)},
-            {stem: index for index, stem in enumerate(stems, first)})
-
-
-def made_of(facts: Facts) -> Tensor:  # (vocabulary, 1 + stems)
-    """Of each token itself and the tokens of its stems, the longest first."""
-    _, stem_places = places(facts.words, facts.stems)
-    found = torch.zeros(text.FIRST + len(facts.words) + len(facts.stems), 1 + len(STEMS),
-                        dtype=torch.long)
-    found[:, 0] = torch.arange(len(found))
-    for row, token in enumerate((*facts.words, *facts.stems), text.FIRST):
-        known = [stem_places[stem] for stem in stems_of(token) if stem in stem_places]
-        known = [place for place in known if place != row]  # a stem is not its own
-        found[row, 1 : 1 + len(known)] = torch.tensor(known, dtype=torch.long)
-    return found
-
-
 def tokens_of(given: str, facts: Facts) -> numpy.ndarray:
-    """The tokens of a text, (time,), of an unknown word its longest known stem; ValueError: it has
-    none.
-    """
+    """The tokens of a text, (time,); ValueError: it has none."""
     if facts.tokenizer:
         found = pretrained.tokenizer(facts.tokenizer).encode(given).ids
     else:
-        known, stems = places(facts.words, facts.stems)
-        found = [known.get(word) or next((stems[stem] for stem in stems_of(word) if stem in stems),
-                                         text.UNKNOWN) for word in words(given)]
+        found = stems.tokens(words(given), facts.words, facts.stems)
     if not found:
         raise ValueError("the text is empty; expected some words")
     return numpy.array(found, numpy.int32)
@@ -356,7 +318,7 @@ def net_of(s: Settings, facts: Facts, encoder: Callable[[str], nn.Module]) -> te
             window = min(s.window, body.longest)
         else:
             body, window = encoder_of(s), s.window
-            embedding = text.Words(made_of(facts), width=s.width, labels=labels,
+            embedding = text.Words(stems.made_of(facts.words, facts.stems), width=s.width, labels=labels,
                                    hidden=s.word_dropout, dropout=s.dropout)
         return text.TextNet(embedding, body, features=body.features, labels=labels,
                             dropout=s.dropout, window=window,
