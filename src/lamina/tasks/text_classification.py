@@ -318,8 +318,9 @@ def net_of(s: Settings, facts: Facts, encoder: Callable[[str], nn.Module]) -> te
             window = min(s.window, body.longest)
         else:
             body, window = encoder_of(s), s.window
-            embedding = text.Words(stems.made_of(facts.words, facts.stems), width=s.width, labels=labels,
-                                   hidden=s.word_dropout, dropout=s.dropout)
+            made_of = stems.made_of(facts.words, facts.stems)
+            embedding = text.Words(made_of, width=s.width, labels=labels, hidden=s.word_dropout,
+                                   dropout=s.dropout)
         return text.TextNet(embedding, body, features=body.features, labels=labels,
                             dropout=s.dropout, window=window,
                             votes=0 if s.net == "pretrained" else labels)
