@@ -104,6 +104,14 @@ def test_jackknife_agrees_with_the_bootstrap_over_pictures():
     assert high - low == pytest.approx(3.92 * numpy.std(again), rel=0.25)
 
 
+@pytest.mark.parametrize("count", [2, 3, 8])
+def test_intervals_of_few_pictures_stay_between_0_and_1(count):
+    for seed in range(5):
+        low, high = intervals.interval(Metric("map50", "higher", "", score=detection.map50),
+                                       rows(pictures(count, seed=seed)), seed=0)
+        assert 0 <= low < high <= 1
+
+
 def test_leaving_out_groups_gives_the_same_error_as_one_at_a_time(monkeypatch):
     whole = rows(pictures(90))
     alone = BY_SCORE[detection.map50](whole)

@@ -43,7 +43,7 @@ KEPT = 8  # real pictures of a step whose features are kept for a while
 TURNS = 4  # quarters of a turn: what a reader tells apart where there are no labels
 ERROR = 0.1  # variance of the pixels of a vae
 READER_RATE = 2e-3
-RATES = {"diffusion": 2e-3, "dcgan": 2e-4, "cgan": 2e-4, "vae": 1e-3}
+RATES = {"diffusion": 2e-3, "dcgan": 1e-3, "cgan": 1e-3, "vae": 1e-3}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     code: int = setting(64, "dcgan, cgan, vae: numbers that a picture is made of", low=2, high=1024)
     batch_size: int = setting(64, "pictures per optimizer step", low=1, high=4096)
     learning_rate: float = setting(0.0, "peak step size of Adam; 0: 0.002 for diffusion, 0.001 "
-                                   "for vae, 0.0002 for the others", low=0, high=1)
+                                   "for the others", low=0, high=1)
     unlabelled: float = setting(0.1, "diffusion: share of pictures whose label is not told, so "
                                 "that guidance is possible", low=0, high=1)
     samples: int = setting(500, "most pictures made for the test scores; an eighth of them for "
