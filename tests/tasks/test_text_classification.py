@@ -2,7 +2,6 @@
 
 import json
 import zipfile
-from dataclasses import replace
 
 import pytest
 import torch
@@ -14,7 +13,7 @@ from lamina.nets import text
 from lamina.parts import prepare
 from lamina.run import Run
 from lamina.task import Example
-from lamina.tasks.text_classification import Settings, TextClassification, spelled, vote
+from lamina.tasks.text_classification import Settings, TextClassification, vote
 
 GOOD = [f"a good film number {n}, warm and well told" for n in range(15)]
 BAD = [f"a bad film number {n}, cold and far too long" for n in range(15)]
@@ -171,15 +170,13 @@ def test_votes_start_at_what_naive_bayes_counts(tmp_path):
     assert table[: text.FIRST].eq(0).all() and table.sum(1).abs().max() < 1e-5
 
 
-def test_a_word_that_training_did_not_have_is_read_by_its_longest_stem(tmp_path):
-    assert stems.shared(["bores", "bored", "bore", "a"]) == ("bore",)
-    words, known = ("boring", "bored", "fine"), ("fine", "thing")
-    found = stems.tokens(["finest", "things", "boring", "zebra"], words, known)
-    task, _ = ready(written(tmp_path, "csv"))
-    facts = replace(task.facts, words=words, stems=known)
-    assert spelled(found, facts) == [" fine…", " thing…", " boring", " (unknown)"]
-    assert stems.made_of(words, known).tolist() == [
-        [0] * 4, [1, 0, 0, 0], [2, 0, 0, 0], [3, 0, 0, 0], [4, 5, 0, 0], [5, 0, 0, 0], [6, 0, 0, 0]]
+def test_a_word_that_training_did_not_have_is_read_by_its_longest_stem():
+    assert stems.shared_stems(["bores", "bored", "bore", "a"]) == ("bore",)
+    known = stems.Vocabulary(("boring", "bored", "fine"), ("fine", "thing"))
+    found = known.tokens(["finest", "things", "boring", "zebra"])
+    assert [known.spelled(token) for token in found] == ["fine…", "thing…", "boring", "(unknown)"]
+    assert known.made_of().tolist() == [[0] * 4, [1, 0, 0, 0], [2, 0, 0, 0], [3, 0, 0, 0],
+                                        [4, 5, 0, 0], [5, 0, 0, 0], [6, 0, 0, 0]]
 
 
 # ---- learning and answering -----------------------------------------------------------------

@@ -101,9 +101,9 @@ class Words(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:  # (batch, time) -> (batch, time, width + labels)
         if self.training and self.hidden:
             gone = torch.rand(tokens.shape, device=tokens.device) < self.hidden
-            stem = self.made_of[tokens, 1] if self.made_of.shape[1] > 1 else PADDING * tokens
-            stem = stem.masked_fill(stem == PADDING, UNKNOWN)
-            tokens = torch.where(gone & (tokens != PADDING), stem, tokens)
+            left = self.made_of[tokens, 1]  # the longest stem
+            left = left.masked_fill(left == PADDING, UNKNOWN)
+            tokens = torch.where(gone & (tokens != PADDING), left, tokens)
         parts = self.made_of[tokens]  # (batch, time, depth)
         vectors, votes = (embedding_bag(parts.flatten(0, 1), table.weight, mode="mean",
                                         padding_idx=PADDING).unflatten(0, tokens.shape)

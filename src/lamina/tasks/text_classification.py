@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lamina import keys, stems
+from lamina import keys
 from lamina.answers import Answer, Label, Labels
 from lamina.budget import Budget, trapezoid
 from lamina.errors import UserError
@@ -34,6 +35,7 @@ from lamina.settings import Settings as BaseSettings
 from lamina.settings import setting
 from lamina.source import Batches
 from lamina.splits import divide
+from lamina.stems import Vocabulary, shared_stems
 from lamina.store import pieces
 from lamina.task import Data, Example, Task
 from lamina.task import Facts as BaseFacts
@@ -81,6 +83,11 @@ class Facts(BaseFacts):
     longest: int = setting(2, "tokens", low=2, high=LONGEST)
     config: str = ""
     tokenizer: str = ""
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """Tokens of the words and stems."""
+        return Vocabulary(self.words, self.stems)
 
 
 class TextClassification(Task):
@@ -135,7 +142,7 @@ class TextClassification(Task):
         texts = [words(example.input) for example in train]
         counted = Counter(word for each in texts for word in each)
         frequent = sorted(counted, key=lambda word: (-counted[word], word))[: s.vocabulary_size]
-        return Facts(**known, words=tuple(frequent), stems=stems.shared(frequent),
+        return Facts(**known, words=tuple(frequent), stems=shared_stems(frequent),
                      longest=min(LONGEST, max(2, *map(len, texts))))
 
     def encode(self, examples: Sequence[Example]) -> Batch:
@@ -289,7 +296,7 @@ def tokens_of(given: str, facts: Facts) -> numpy.ndarray:
     if facts.tokenizer:
         found = pretrained.tokenizer(facts.tokenizer).encode(given).ids
     else:
-        found = stems.tokens(words(given), facts.words, facts.stems)
+        found = facts.vocabulary.tokens(words(given))
     if not found:
         raise ValueError("the text is empty; expected some words")
     return numpy.array(found, numpy.int32)
@@ -300,9 +307,7 @@ def spelled(tokens: Sequence[int], facts: Facts) -> list[str]:
     if facts.tokenizer:
         reader = pretrained.tokenizer(facts.tokenizer)
         return [f" {reader.id_to_token(token)}" for token in tokens]
-    known = (*facts.words, *(f"{stem}…" for stem in facts.stems))
-    return [f" {known[token - text.FIRST]}" if token >= text.FIRST else " (unknown)"
-            for token in tokens]
+    return [f" {facts.vocabulary.spelled(token)}" for token in tokens]
 
 
 # ---- nets -----------------------------------------------------------------------------------
@@ -318,9 +323,8 @@ def net_of(s: Settings, facts: Facts, encoder: Callable[[str], nn.Module]) -> te
             window = min(s.window, body.longest)
         else:
             body, window = encoder_of(s), s.window
-            made_of = stems.made_of(facts.words, facts.stems)
-            embedding = text.Words(made_of, width=s.width, labels=labels, hidden=s.word_dropout,
-                                   dropout=s.dropout)
+            embedding = text.Words(facts.vocabulary.made_of(), width=s.width, labels=labels,
+                                   hidden=s.word_dropout, dropout=s.dropout)
         return text.TextNet(embedding, body, features=body.features, labels=labels,
                             dropout=s.dropout, window=window,
                             votes=0 if s.net == "pretrained" else labels)
