@@ -184,7 +184,7 @@ def test_micro_batches_learn_like_the_whole_batch(name, prepared, cpu):
     if any(isinstance(module, kinds) for module in task.start().modules()):
         pytest.skip("batch normalisation and dropout see the batch")
     whole, parts = (run_of(prepared, name, cpu, plan=3, micro_batches=n) for n in (1, 2))
-    if len(whole.phases) > 1:
+    if len(whole.phases) > 1 or name == "image-generation":
         pytest.skip("its sampling sees the batch")
     finished(whole), finished(parts)
     for (key, a), b in zip(whole.net.state_dict().items(), parts.net.state_dict().values(),

@@ -23,7 +23,7 @@ from lamina.answers import Answer
 from lamina.device import Machine, machine
 from lamina.errors import UserError, nearest
 from lamina.scoring import encode_chunk
-from lamina.task import Example, Task
+from lamina.task import Example, Task, arrange
 from lamina.trust import calibration
 
 FORMAT = 1
@@ -136,7 +136,9 @@ def load(path: Path | str, *, device: str = "auto", threads: int = 0) -> Model:
     net = task.exported(task.build())
     net.load_state_dict(tensors)
     net.requires_grad_(False)
-    return Model(task, net, document, machine(device=device, threads=threads))
+    found = machine(device=device, threads=threads)
+    arrange(net, found.layout)  # as it was while it learnt, so that it rounds alike
+    return Model(task, net, document, found)
 
 
 class Unfilled(TorchFunctionMode):

@@ -32,7 +32,7 @@ from lamina.privacy import Privacy
 from lamina.scoring import Part, batches, point_scores, rows
 from lamina.stopwatch import Stopwatch
 from lamina.store import placed
-from lamina.task import Task, images_last
+from lamina.task import Task, arrange
 
 LOG_POINTS = 200  # lines of losses over a run
 KERNELS = {"fused", "foreach"}  # as optimizers call them
@@ -227,9 +227,7 @@ class Run:
         """From now on, learn so."""
         self.machine = machine
         torch.set_num_threads(machine.threads)
-        if images_last(self.net):
-            self.net.to(memory_format=torch.channels_last if machine.layout == "channels_last"
-                        else torch.contiguous_format)
+        arrange(self.net, machine.layout)
         for phase in self.phases:
             for group in (group for one in optimizers_of(phase) for group in one.param_groups):
                 for kernel in KERNELS & group.keys():

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy
+import torch
 from torch import Tensor, nn
 
 from lamina.answers import Answer
@@ -173,6 +174,13 @@ class Task(ABC):
 def images_last(net: nn.Module) -> bool:
     """Whether the net has two-dimensional convolutions, which run fastest with channels last."""
     return any(isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)) for module in net.modules())
+
+
+def arrange(net: nn.Module, layout: str) -> None:
+    """Put the weights of two-dimensional convolutions, if there are any, in memory so."""
+    if images_last(net):
+        net.to(memory_format=torch.channels_last if layout == "channels_last"
+               else torch.contiguous_format)
 
 
 def tensors(batch: Batch, chosen: slice | Tensor) -> Batch:

@@ -124,11 +124,15 @@ class Studio(nn.Module):
 
     @torch.no_grad()
     def remember(self, pictures: Tensor) -> None:
-        """Keep the features of these real pictures in place of the oldest: the reader still learns.
+        """Keep the features of these real pictures and forget the oldest: the reader still learns.
         """
         new = self.reader.features(pictures).float()
-        self.real.copy_(torch.cat([new, self.real[: POOL - len(new)]]))
+        self.real.copy_(torch.cat([self.real, new])[-POOL:])
         self.real_count.copy_((self.real_count + len(new)).clamp(max=POOL))
+
+    def remembered(self) -> Tensor:
+        """The features of real pictures, (n, FEATURES), the newest last."""
+        return self.real[POOL - int(self.real_count) :]
 
     @torch.no_grad()
     def show(self, pictures: Tensor) -> None:

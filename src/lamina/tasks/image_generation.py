@@ -39,7 +39,6 @@ from lamina.task import Facts as BaseFacts
 from lamina.wishes import Wish
 
 STUDIED = 500  # training pictures whose size is looked at
-KEPT = 8  # real pictures of a step whose features are kept for a while
 TURNS = 4  # quarters of a turn: what a reader tells apart where there are no labels
 ERROR = 0.1  # variance of the pixels of a vae
 READER_RATE = 2e-3
@@ -198,7 +197,7 @@ class ImageGeneration(Task):
             yield Update(-net.judge(made, label).mean(), studio.maker, "generator")
         studio.maker.update()
         yield reading(studio, pictures, batch["label"][:, 0].long(), told=bool(self.facts.labels))
-        studio.remember(pictures[:KEPT])
+        studio.remember(pictures)
 
     # ---- answering --------------------------------------------------------------------------
 
@@ -237,7 +236,7 @@ class ImageGeneration(Task):
                  examples: Sequence[Example]) -> dict[str, numpy.ndarray]:
         studio, made, real = self.exported(net), self._made(net, batch), scaled(batch["image"])
         seen, true = studio.reader.features(made).float(), studio.reader.features(real).float()
-        pool = studio.real[: int(studio.real_count)]
+        pool = studio.remembered()
         rows = {"frechet_distance": beside(pixels(made), pixels(real)),
                 "trained_frechet_distance": torch.cat([seen, true], 1),
                 "precision": within(seen, pool)[:, None],
