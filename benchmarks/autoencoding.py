@@ -6,8 +6,7 @@
 Trains as processes of their own, through the command line: MNIST for --minutes, every kind of net;
 the others for EPOCHS. Then the first net on MNIST is rounded to coarser and finer levels
 and set beside components, rounded likewise, and JPEG. The test part is scored once by each run.
-Writes
-benchmarks/results/autoencoding_DATA.json for each.
+Writes benchmarks/results/autoencoding_DATA.json for each.
 """
 
 import argparse

@@ -3,8 +3,7 @@
     python benchmarks/forecasting.py [--seeds 5] [--data etth1 etth2 m4-hourly] [--nets dlinear …]
 
 Trains through lamina.train; the validation part chooses the weights and the widths of the bands,
-the test part is scored once. Writes
-benchmarks/results/forecasting_DATA.json for each.
+the test part is scored once. Writes benchmarks/results/forecasting_DATA.json for each.
 """
 
 import argparse

@@ -9,14 +9,15 @@ benchmarks/results/object_detection_NET.json for each net.
 
 from common import claim, expect, parser, plus_minus, scores, spread, whole_process, write
 
-AIMS = {"single-stage": 0.8, "two-stage": 0.7}  # least mAP50 of bccd
+NETS = ("single-stage", "two-stage")
+AIMS = {"each of the detectors": 0.7, "the better one": 0.8}  # least mAP50 of bccd
 MEASURES = ("map50", "map50_95", "f1", "ap50 RBC", "ap50 WBC", "ap50 Platelets")
 
 
 def main() -> None:
     asked = parser(__doc__)
     asked.add_argument("--minutes", type=float, default=15.0, help="of each training")
-    asked.add_argument("--nets", nargs="+", default=list(AIMS), choices=AIMS)
+    asked.add_argument("--nets", nargs="+", default=list(NETS), choices=NETS)
     given = asked.parse_args()
     expect(given.minutes * given.repeats * len(given.nets))
     for net in given.nets:
@@ -30,8 +31,9 @@ def main() -> None:
         write(f"object_detection_{net}", minutes=given.minutes, runs=runs, bccd=found,
               table=[{"net": net, **{name: plus_minus(scores(runs, name), 3)
                                      for name in MEASURES}}],
-              claims=[claim(f"bccd: mAP50 of {net} at least {AIMS[net]:.2f}, mean over the seeds",
-                            found["map50"]["mean"], at_least=AIMS[net])])
+              claims=[claim(f"bccd: mAP50 of {net} at least {least:.2f}, asked of {of}, every seed",
+                            found["map50"]["lowest"], at_least=least)
+                      for of, least in AIMS.items()])
 
 
 if __name__ == "__main__":

@@ -5,8 +5,7 @@
 
 Trains each net with its default settings as a process of its own; then naive Bayes and logistic
 regression over words and pairs of words (scikit-learn), settings chosen on the same validation part.
-Every model sees the test part once. Writes
-benchmarks/results/text_classification_DATA.json for each.
+Every model sees the test part once. Writes benchmarks/results/text_classification_DATA.json for each.
 """
 
 import argparse
