@@ -25,9 +25,11 @@ import lamina
 from lamina import datasets
 from lamina.artifact import Model, load
 from lamina.metrics import nab
+from lamina.nets.anomaly import AnomalyNet
 
 ADBENCH = [name for name in datasets.names() if name.startswith("adbench/")]
 WINDOW = 32  # steps of a window of nab
+HISTORY = 8000  # steps before one that its score is judged by
 FIRST_SEED = 1  # the splits of seed 0 served to choose the defaults
 
 
@@ -151,11 +153,7 @@ def numenta(chosen: argparse.Namespace, seeds: range) -> None:
 
 
 def scored(model: Model) -> tuple[list[numpy.ndarray], list[nab.Windows]]:
-    """Of each series a score for each step, by the window that ends there; and its windows.
-
-    The score is the window's, in units of the median one in the training part of the series; a
-    step that is no stranger than one of the last WINDOW steps counts 0: one alarm is enough.
-    """
+    """Of each series a score for each step, made of nothing later; and its windows."""
     series: dict[str, list[tuple[float, bool]]] = {}
     with datasets.find("nab").open() as file:
         for row in csv.DictReader(file):
@@ -164,29 +162,36 @@ def scored(model: Model) -> tuple[list[numpy.ndarray], list[nab.Windows]]:
     levels = {level.name: level for level in model.task.facts.medium.levels}
     for name, steps in series.items():
         values, labels = (numpy.array(column) for column in zip(*steps, strict=True))
-        scores.append(news(strangeness(model.net, (values - levels[name].mean)
-                                       / levels[name].deviation)))
+        scores.append(likelihood(newest(model.net, (values - levels[name].mean)
+                                        / levels[name].deviation)))
         edges = numpy.flatnonzero(numpy.diff(labels.astype(int), prepend=0, append=0))
         windows.append([(int(first), int(last) - 1) for first, last in edges.reshape(-1, 2)])
     return scores, windows
 
 
-def strangeness(net: torch.nn.Module, values: numpy.ndarray) -> numpy.ndarray:
-    """(steps,): of the window that ends there, in units of what is usual before the test."""
+def newest(net: AnomalyNet, values: numpy.ndarray) -> numpy.ndarray:
+    """(steps,): how strange the last step is in the window that ends with it."""
     shown = numpy.lib.stride_tricks.sliding_window_view(values, WINDOW)
     given = torch.from_numpy(shown.astype(numpy.float32))[:, None]
     with torch.inference_mode():
-        found = torch.cat([net(some, torch.ones_like(some, dtype=torch.bool))
+        found = torch.cat([net.judge(some, torch.ones_like(some, dtype=torch.bool)).shares[:, 0, -1]
                            for some in given.split(4096)]).numpy()
-    found = numpy.concatenate([numpy.full(WINDOW - 1, found[0]), found])
-    return found / numpy.median(found[: nab.probation(len(found))]).clip(1e-3)
+    return numpy.concatenate([numpy.full(WINDOW - 1, found[0]), found])
 
 
-def news(scores: numpy.ndarray) -> numpy.ndarray:
-    """The scores, but 0 where one of the WINDOW steps before was as high."""
-    before = numpy.lib.stride_tricks.sliding_window_view(
-        numpy.concatenate([numpy.full(WINDOW, -1.0), scores[:-1]]), WINDOW).max(1)
-    return numpy.where(scores > before, scores, 0.0)
+def likelihood(scores: numpy.ndarray) -> numpy.ndarray:
+    """(steps,): each score by how far it is above the mean of those before it, in standard
+    deviations, as series differ in how well a net knows them: the anomaly likelihood of Ahmad et
+    al. 2017, equations 2 to 5, of one step at a time.
+    """
+    sums, squares = (numpy.cumsum(numpy.insert(values, 0, 0.0))
+                     for values in (scores.astype(float), scores.astype(float) ** 2))
+    now = numpy.arange(len(scores))
+    first = numpy.maximum(0, now - HISTORY)
+    count = numpy.maximum(1, now - first)
+    mean = (sums[now] - sums[first]) / count
+    variance = (squares[now] - squares[first]) / count - mean ** 2
+    return (scores - mean) / numpy.sqrt(variance.clip(1e-6))
 
 
 if __name__ == "__main__":
