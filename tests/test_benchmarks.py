@@ -221,6 +221,6 @@ def test_the_hand_written_loop_and_ours_take_turns(monkeypatch):
     written = {}
     monkeypatch.setattr(loop_overhead, "write", lambda name, **document: written.update(document))
     monkeypatch.setattr(sys, "argv", ["loop_overhead.py", "--data", "digits", "--repeats", "2",
-                                      "--steps", "2", "--batches", "16"])
+                                      "--epochs", "0.2", "--batches", "16"])
     loop_overhead.main()
     assert len(written["results"][16]["ratios"]) == 2

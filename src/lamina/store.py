@@ -146,9 +146,11 @@ def rows(values: Tensor | Stored, places: Tensor) -> Tensor:  # (n,) -> (n, ...)
     """values[places], up to ten times faster: bytes are copied by the row, not one by one."""
     if isinstance(values, Stored):
         return values.rows(places)
+    places = places.to(values.device)
+    if values.is_contiguous():
+        return values.index_select(0, places)
     order = lying(values)
-    found = values.permute(order).index_select(0, places.to(values.device))
-    return found.permute(inverse(order))
+    return values.permute(order).index_select(0, places).permute(inverse(order))
 
 
 def is_stored(batch: dict[str, Tensor | Stored]) -> bool:
