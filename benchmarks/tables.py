@@ -47,9 +47,10 @@ def markdown(document: dict) -> str:
     lines += ["", "| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     lines += ["| " + " | ".join(map(cell, row.values())) + " |" for row in rows]
     machine, versions = document["machine"], document["versions"]
-    lines += ["", f"`{document['command']}` on {machine['processor']}, {machine['cores']} cores, "
+    lines += ["", f"`{document['command']}` on {machine['processor']}, "
+              f"{machine['cores']} core{'s' * (machine['cores'] > 1)}, "
               f"{document['date'][:10]}. "
-              + ", ".join(f"{name} {number}" for name, number in versions.items()) + ".", ""]
+              + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".", ""]
     return "\n".join(lines) + "\n"
 
 
@@ -72,8 +73,12 @@ def is_spread(value: object) -> bool:
 def cell(value: object) -> str:
     """A number with four digits that count, a spread as mean ± deviation, text as it is."""
     if is_spread(value):
-        return f"{value['mean']:.4g} ± {value['deviation']:.2g}"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+        return f"{number(value['mean'])} ± {number(value['deviation'], 2)}"
+    return number(value) if isinstance(value, float) else str(value)
+
+
+def number(value: float, digits: int = 4) -> str:
+    return f"{value:,.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"
 
 
 if __name__ == "__main__":
