@@ -39,6 +39,7 @@ from lamina.task import Facts as BaseFacts
 
 STUDIED = 1000  # training images whose size and pixels are looked at
 COMPARED, COMPARED_FILES = 2000, 500  # images of a baseline; files must be decoded for it
+PIXELS = 2**18  # of a batch where nothing is learnt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +80,11 @@ class ImageClassification(Task):
     budget = Budget(minutes=5)
     precisions = ("float32", "bfloat16")
     private: ClassVar[dict[str, Any]] = {"net": "tanh", "norm": "group", "batch_size": 1024}
+
+    @property
+    def examples_at_once(self) -> int:
+        """As many as have PIXELS: what a net makes of a batch is far larger than the batch."""
+        return max(8, min(512, PIXELS // self.facts.size**2))
 
     # ---- data -------------------------------------------------------------------------------
 
