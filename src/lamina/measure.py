@@ -112,8 +112,8 @@ def candidates(run: Run, asked: Options, learning: float) -> Iterator[dict[str, 
 
 def seconds_per_evaluation(run: Run) -> tuple[float, float]:
     """What scoring the validation part takes, and adjusting the net to it before, estimated from
-    one batch of it."""
-    size = min(len(run.validation), run.task.examples_at_once)
+    one batch of it, at most an eighth."""
+    size = min(len(run.validation), run.task.examples_at_once, max(8, len(run.validation) // 8))
     some = Part(run.validation.examples[:size], tensors(run.validation.batch, slice(size)))
     began = time.perf_counter()
     run.adjust(some)
@@ -150,7 +150,8 @@ class Pace:
     """Keeps a run inside its minutes: when the machine's speed changes, the plan does.
 
     end: of the whole, on the monotonic clock. step, ending: seconds that a step and all that comes
-    after learning were measured to take; where steps took longer on the whole, the ending will too.
+    after learning were measured to take; where steps, without evaluations, took longer on the
+    whole, the ending will too.
     Called at every log point of the run. The speed is that of the last tenth of the time; a plan
     that still fits is left as it is.
     """
@@ -172,7 +173,8 @@ class Pace:
         if steps <= 0 or run.step >= run.plan.total or now - self.first[1] < self.window:
             return
         pace = seconds / steps
-        slower = (now - self.first[1]) / (run.step - self.first[0]) / self.step
+        learning = now - self.first[1] - run.spent.seconds.get("evaluation", 0.0)
+        slower = learning / (run.step - self.first[0]) / self.step
         left = self.end - self.ending * max(1.0, slower) - now
         pause = self.window / 2 if left > self.window else self.window / 8
         if now - self.revised < pause:
