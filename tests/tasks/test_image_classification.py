@@ -13,10 +13,11 @@ import pytest
 import torch
 from tests_data import needs_data
 
-from lamina import verbs
+from lamina import scoring, verbs
 from lamina.errors import UserError
 from lamina.media import image
 from lamina.nets.image import TutorialCNN
+from lamina.task import Example
 from lamina.tasks.image_classification import Facts, ImageClassification, Settings, shifted
 
 NAME = "image-classification"
@@ -175,6 +176,16 @@ def test_tutorial_net_pools_before_relu_to_the_same_end():
     for one, other in zip(torch.autograd.grad(net(given).square().sum(), weights),
                           torch.autograd.grad(expected.square().sum(), weights), strict=True):
         torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("size, most", [(28, 334), (64, 64), (512, 8)])
+def test_the_larger_the_images_the_fewer_are_scored_at_once(size, most):
+    facts = Facts(labels=["a", "b"], size=size, channels=1, mean=[0.5], deviation=[0.5])
+    examples = [Example(None, "a")] * (most + 1)
+    batch = {"image": torch.zeros(len(examples), 1, size, size, dtype=torch.uint8)}
+    found = scoring.batches(ImageClassification(Settings(), facts), scoring.Part(examples, batch),
+                            torch.device("cpu"))
+    assert [len(some["image"]) for some, _ in found] == [most, 1]
 
 
 @pytest.mark.parametrize("channels", [1, 3])
