@@ -56,6 +56,7 @@ def schedule(**changed: float) -> Changed:
 VARIANTS: dict[str, Changed] = {
     RECIPE: nullcontext,
     "AdamW for all weights": lambda: patch.object(text_generation, "Muon", adamw),
+    "no convolution": lambda: patch.object(gpt.GPT, "convolve", lambda net, x, before=None: (x, x)),
     "no rotary positions": lambda: patch.object(gpt, "rotate", lambda x, turns: x),
     "queries and keys not normed": lambda: patch.object(gpt.Block, "look", look_without_norm),
     "GELU": lambda: patch.object(gpt, "squared_relu", gelu),

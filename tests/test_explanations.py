@@ -413,7 +413,7 @@ def test_attention_is_what_the_net_mixes_with():
     torch.testing.assert_close(seen.sum(-1), torch.ones(2, 3, 2, 7))
     assert not seen.triu(1).any()
     block, turns = net.blocks[0], rotations(0, 7, 8, torch.device("cpu"))
-    normed = torch.nn.functional.rms_norm(x, x.shape[-1:])
+    normed = torch.nn.functional.layer_norm(net.convolve(x)[0], x.shape[-1:])
     _, _, value = block.look(normed, turns)
     mixed = block.output((seen[0] @ value).transpose(1, 2).flatten(2))
     torch.testing.assert_close(mixed, block.attend(normed, turns, None)[0])

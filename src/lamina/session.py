@@ -44,6 +44,7 @@ from lamina.task import Task
 from lamina.trust import fairness, groups
 
 SLACK = 0.97  # of the minutes are planned for; the rest is for what a noisy machine adds
+LOOKING = 0.08  # of the time for learning may go into scores of the validation part
 JUDGING_SECONDS = 0.6  # of what the test part is compared with, beside the net's own answers
 WRITING_SECONDS = 0.5  # of the report and the end of the process
 
@@ -294,7 +295,7 @@ def plan_steps(run: Run, budget: Budget, options: Options, parts: Parts, began: 
     evaluation += adjusting + measure.seconds_per_attack(run)
     end = began + SLACK * whole
     left = end - ending - time.monotonic()
-    run.evaluations = max(1, min(run.evaluations, int(0.15 * left / max(evaluation, 1e-9))))
+    run.evaluations = max(1, min(run.evaluations, int(LOOKING * left / max(evaluation, 1e-9))))
     run.plan = Plan(max(1, int((left - run.evaluations * evaluation) / step)))
     return measure.Pace(run, end=end, step=step, ending=ending)
 

@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from torch.nn.functional import cross_entropy, scaled_dot_product_attention
+from torch.nn.functional import conv1d, cross_entropy, pad, scaled_dot_product_attention
 
 from lamina.nets.gpt import GPT, attention, norm, rotate, rotations
 
@@ -39,6 +39,14 @@ def test_cache_gives_the_same_as_all_at_once(net, pieces):
         logits, past = net(piece, past)
         found.append(logits)
     torch.testing.assert_close(torch.cat(found, 1), whole)
+
+
+def test_convolution_equals_the_one_of_torch(net):
+    x = torch.randn(2, 5, 16)
+    kernel = net.convolution.weight.view(16, 16, 4)
+    expected = x + conv1d(pad(x.mT, (3, 0)), kernel).mT
+    found, _ = net.convolve(x)
+    torch.testing.assert_close(found, expected)
 
 
 def test_attention_equals_the_one_of_torch():

@@ -2,14 +2,25 @@
 
 Radford et al. 2019 with what later work kept: a norm without weights before each part (Groeneveld
 et al. 2024), rotary positions (Su et al. 2021), normed queries and keys (Dehghani et al. 2023),
-squared ReLU (So et al. 2021), no biases, and output layers that start at zero.
+squared ReLU (So et al. 2021), no biases, and output layers that start at zero. A short causal
+convolution, as in So et al. 2021 and in Allen-Zhu 2025, "Physics of language models: part 4.1",
+shows the blocks each token with the three before it; here once, and over all channels.
 """
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, layer_norm, scaled_dot_product_attention
+from torch.nn.functional import dropout, layer_norm, pad, scaled_dot_product_attention
 
-Cache = list[tuple[Tensor, Tensor]]  # of each layer: keys and values (batch, heads, past, depth)
+REACH = 3  # tokens before each one that the convolution sees
+
+
+class Cache(NamedTuple):
+    """What is kept of the tokens that were read, to read on."""
+
+    vectors: Tensor  # of the last REACH: (batch, REACH, width)
+    layers: list[tuple[Tensor, Tensor]]  # keys and values, (batch, heads, past, depth)
 
 
 class GPT(nn.Module):
@@ -28,6 +39,7 @@ class GPT(nn.Module):
                              f"and heads {heads}")
         self.depth, self.dropout = width // heads, dropout
         self.embedding = nn.Embedding(vocabulary, width)
+        self.convolution = nn.Linear((REACH + 1) * width, width, bias=False)
         self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(layers))
         self.head = nn.Linear(width, vocabulary, bias=False)
         nn.init.zeros_(self.head.weight)  # the first answer is the uniform one
@@ -41,22 +53,31 @@ class GPT(nn.Module):
         return self.read(dropout(self.embed(tokens), self.dropout, self.training), past)
 
     def embed(self, tokens: Tensor) -> Tensor:  # (batch, time) -> (batch, time, width)
-        """The vectors that the blocks read."""
+        """The vector of each token."""
         return norm(self.embedding(tokens))
 
     def read(self, x: Tensor, past: Cache | None = None) -> tuple[Tensor, Cache]:
         """As `forward`, of vectors (batch, time, width)."""
-        seen = past[0][0].shape[2] if past else 0
+        seen = past.layers[0][0].shape[2] if past else 0
         turns = rotations(seen, x.shape[1], self.depth, x.device)
-        cache = []
+        x, vectors = self.convolve(x, past.vectors if past else None)
+        layers = []
         for index, block in enumerate(self.blocks):
-            x, entry = block(x, turns, past[index] if past else None)
-            cache.append(entry)
-        return self.head(norm(x)), cache
+            x, entry = block(x, turns, past.layers[index] if past else None)
+            layers.append(entry)
+        return self.head(norm(x)), Cache(vectors, layers)
+
+    def convolve(self, x: Tensor, before: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Each vector with what the convolution makes of it and the REACH before it, nothing where
+        there are none; and the last REACH vectors."""
+        known = pad(x, (0, 0, REACH, 0)) if before is None else torch.cat((before, x), 1)
+        windows = known.unfold(1, REACH + 1, 1)  # (batch, time, width, REACH + 1)
+        return x + self.convolution(windows.flatten(2)), known[:, -REACH:]
 
     def attention(self, x: Tensor) -> Tensor:  # (layers, batch, heads, time, time)
         """How much each position, in the last dimension but one, takes from each, of vectors."""
         turns = rotations(0, x.shape[1], self.depth, x.device)
+        x, _ = self.convolve(x)
         seen = []
         for block in self.blocks:
             query, key, _ = block.look(norm(x), turns)

@@ -175,7 +175,7 @@ class TextGeneration(Task):
             # the batch and the context: by the table of docs/tasks/text-generation.md
             rate = s.learning_rate or 0.02
             optimizers = (
-                Muon(net.blocks.parameters(), rate),
+                Muon([*net.blocks.parameters(), net.convolution.weight], rate),
                 torch.optim.AdamW([*net.embedding.parameters(), *net.head.parameters()],
                                   0.15 * rate, betas=(0.9, 0.99), weight_decay=0.0))
         yield Phase("train", batches, lambda batch: self.learn(net, batch), {net: optimizers},
