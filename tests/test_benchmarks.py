@@ -20,7 +20,7 @@ BENCHMARKS = HOUSE / "benchmarks"
 PEERS = BENCHMARKS / "peers"
 SCRIPTS = sorted(file.stem for file in BENCHMARKS.glob("*.py") if file.stem != "common")
 TURNS = ("mnist_target", "mnist_minutes", "tutorial_net", "shakespeare", "cartpole", "budgets",
-         "limits", "busy_core")
+         "limits")
 STEP = {"seconds": 0.01, "flops": 1e9, "bytes": 10**8, "flops_per_second": 1e11,
         "bytes_per_second": 1e10, "least_seconds": 0.01, "fraction_of_limit": 1.0}
 LAMINA = {"wall_seconds": 10.0, "learning_seconds": 5.0, "examples": 1e5, "epochs": 2.0,

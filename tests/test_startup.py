@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from lamina import artifact, choice, cli, insight, judge, session, uncompiled
+from lamina import artifact, choice, insight, judge, session, uncompiled
 from lamina.case import Case
 from lamina.options import Options
 
@@ -46,21 +46,6 @@ def test_a_training_imports_no_compiler(samples, tmp_path):
     found = loaded(COMMAND, "train", "image-classification", samples("image-classification"),
                    "--net", "mlp", "--minutes", "0.02", "--run", tmp_path / "run")
     assert not {"sympy", "torch._dynamo.eval_frame", "torch._inductor", "captum"} & set(found)
-
-
-@pytest.mark.parametrize("asked, expected", [(None, cli.SPINS), ("77", "77")])
-def test_a_process_lets_threads_wait_so_that_others_can_work(asked, expected, monkeypatch):
-    monkeypatch.setenv("GOMP_SPINCOUNT", asked or "")
-    if asked is None:
-        monkeypatch.delenv("GOMP_SPINCOUNT")
-    code = """
-import os
-from lamina import cli
-cli.main = lambda: print(os.environ["GOMP_SPINCOUNT"], "torch" in sys.modules) or 0
-cli.process()"""
-    done = subprocess.run([sys.executable, "-c", "import sys" + code], capture_output=True,
-                          text=True)
-    assert done.stdout.split() == [expected, "False"], done.stderr
 
 
 def test_torch_compiles_after_the_compiler_was_postponed():

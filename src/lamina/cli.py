@@ -19,8 +19,6 @@ from lamina.arguments import Flags, Verb, described, parse  # noqa: E402
 from lamina.errors import UserError  # noqa: E402
 from lamina.uncompiled import postpone_compiler  # noqa: E402
 
-SPINS = "10000"  # of a thread that waits for another, before it sleeps: see docs/speed.md
-
 VERBS = {
     "tasks": Verb("", "every kind of problem, with one line on each"),
     "sample": Verb("TASK FOLDER", "write a tiny data set in the format that the task reads"),
@@ -41,7 +39,6 @@ def process() -> None:
     """One command as a process that is all its own, and that ends at once: taking torch and the
     data apart, object by object, takes as long as a short prediction.
     """
-    os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     postpone_compiler()
     code = main()
     atexit._run_exitfuncs()

@@ -149,17 +149,19 @@ def seconds_per_gallery(run: Run, allowance: float) -> float:
 class Pace:
     """Keeps a run inside its minutes: when the machine's speed changes, the plan does.
 
-    end: of the whole, on the monotonic clock. step, ending: seconds that a step and all that comes
+    end: of the whole, on the monotonic clock. step, ending: seconds that a step and what comes
     after learning were measured to take; where steps, without evaluations, took longer on the
-    whole, the ending will too.
+    whole, the ending will too. allowed: seconds of what comes after learning and ends by the clock.
     Called at every log point of the run. The speed is that of the last tenth of the time; a plan
     that still fits is left as it is.
     """
 
-    def __init__(self, run: Run, *, end: float, step: float, ending: float):
-        self.run, self.end, self.step, self.ending = run, end, step, ending
+    def __init__(self, run: Run, *, end: float, step: float, ending: float,
+                 allowed: float = 0.0):
+        self.run, self.end, self.step = run, end, step
+        self.ending, self.allowed = ending, allowed
         now = time.monotonic()
-        self.window = max(1.0, (end - ending - now) / 10)  # seconds
+        self.window = max(1.0, (end - allowed - ending - now) / 10)  # seconds
         self.marks = [(run.step, now)]  # (step, time)
         self.first = self.marks[0]
         self.revised = now
@@ -175,7 +177,7 @@ class Pace:
         pace = seconds / steps
         learning = now - self.first[1] - run.spent.seconds.get("evaluation", 0.0)
         slower = learning / (run.step - self.first[0]) / self.step
-        left = self.end - self.ending * max(1.0, slower) - now
+        left = self.end - self.allowed - self.ending * max(1.0, slower) - now
         pause = self.window / 2 if left > self.window else self.window / 8
         if now - self.revised < pause:
             return

@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     vocabulary_size: int = setting(4096, "tokens of bpe", low=300, high=65536)
     documents: Literal["auto", "file", "line"] = setting(
         "auto", "what a text file holds: one document, or one in each line, as a list of names")
-    layers: int = setting(4, "layers of the net", low=1, high=64)
+    layers: int = setting(2, "layers of the net", low=1, high=64)
     width: int = setting(128, "channels of the net", low=8, high=8192)
     heads: int = setting(4, "heads of the attention of gpt", low=1, high=128)
     context: int = setting(128, "tokens that the net is shown", low=2, high=16384)
