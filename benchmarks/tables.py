@@ -61,7 +61,7 @@ def rows_of(found: dict | list, *names: str) -> list[dict]:
     if any(map(is_spread, found.values())):
         shown = {name: value for name, value in found.items()
                  if is_spread(value) or isinstance(value, (float, int, str))}
-        return [{"of": ", ".join(names), **shown} if names else shown]
+        return [{"of": ", ".join(names), **shown}]
     return [row for name, value in found.items() if isinstance(value, (dict, list))
             for row in rows_of(value, *names, *() if name in NESTING else (name,))]
 

@@ -197,6 +197,19 @@ def test_a_slower_machine_gets_fewer_steps_and_still_ends_annealed(cpu, monkeypa
     assert torch.equal(again.net.weight, run.net.weight), "the plan's text repeats the run"
 
 
+def test_a_plan_far_too_short_is_not_over_before_it_is_seen_to_be(cpu, monkeypatch):
+    """Time is simulated: a step takes 0.02 s where 1 s was measured; 30 s are given."""
+    import lamina.measure
+
+    clock = [0.0]
+    monkeypatch.setattr(lamina.measure.time, "monotonic", lambda: clock[0])
+    run = run_of(Line(Line.Settings()), cpu, steps=30)
+    run.keep_pace = Pace(run, end=31.0, step=1.0, ending=0.5, allowed=0.5)
+    for _ in run.train():
+        clock[0] += 0.02
+    assert clock[0] == pytest.approx(30, rel=0.08)
+
+
 def test_keyed_randomness_does_not_depend_on_what_ran_before():
     seed_all(3, "step", 7)
     first = torch.rand(3)

@@ -17,7 +17,7 @@ from lamina.run import Run, optimizers_of
 from lamina.scoring import Part, rows
 from lamina.task import images_last, tensors
 
-TRIAL_STEPS = 5  # at least, to tell how fast a step is
+TRIAL_STEPS = 6  # at least, to tell how fast a step is
 LONG = 60.0  # seconds of learning, from which on trials of a few seconds pay
 WORTH_COMPILING = 600.0  # seconds of learning, from which on torch.compile may pay back its minute
 
@@ -41,7 +41,7 @@ def seconds_per_step(run: Run, seconds: float) -> float:
 
 
 def time_steps(run: Run, phase: Phase, seconds: float) -> float:
-    """The mean time of a step without its fastest and slowest tenth, after two that warm up."""
+    """The mean time of a step without the fastest and slowest quarter, after two that warm up."""
     times: list[float] = []
     end = math.inf
     while len(times) < TRIAL_STEPS or (time.monotonic() < end and len(times) < 2000):
@@ -53,7 +53,7 @@ def time_steps(run: Run, phase: Phase, seconds: float) -> float:
         if len(times) == 2:
             end = time.monotonic() + seconds
     timed = sorted(times[2:])
-    trim = len(timed) // 10
+    trim = len(timed) // 4
     middle = timed[trim : len(timed) - trim]
     return sum(middle) / len(middle)
 
@@ -153,7 +153,7 @@ class Pace:
     after learning were measured to take; where steps, without evaluations, took longer on the
     whole, the ending will too. allowed: seconds of what comes after learning and ends by the clock.
     Called at every log point of the run. The speed is that of the last tenth of the time; a plan
-    that still fits is left as it is.
+    that still fits is left as it is, and so is every plan at first, unless it is nearly over.
     """
 
     def __init__(self, run: Run, *, end: float, step: float, ending: float,
@@ -172,14 +172,15 @@ class Pace:
         while len(self.marks) > 2 and now - self.marks[1][1] > self.window:
             self.marks.pop(0)
         steps, seconds = run.step - self.marks[0][0], now - self.marks[0][1]
-        if steps <= 0 or run.step >= run.plan.total or now - self.first[1] < self.window:
+        if steps <= 0 or run.step >= run.plan.total:
             return
         pace = seconds / steps
         learning = now - self.first[1] - run.spent.seconds.get("evaluation", 0.0)
         slower = learning / (run.step - self.first[0]) / self.step
         left = self.end - self.allowed - self.ending * max(1.0, slower) - now
         pause = self.window / 2 if left > self.window else self.window / 8
-        if now - self.revised < pause:
+        early = now - self.first[1] < self.window or now - self.revised < pause
+        if early and (run.step < 0.9 * run.plan.total or left < self.window):
             return
         needed = (run.plan.total - run.step) * pace
         allowed = 0.02 + 0.08 * min(1.0, left / (10 * self.window))  # of `left`; tighter at the end
