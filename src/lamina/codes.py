@@ -1,6 +1,7 @@
 """What the codes of the test part show: a map, clusters beside the labels, numbers left unused."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import numpy
@@ -78,7 +79,7 @@ def clustered(codes: numpy.ndarray, examples: list[Example], seed: int) -> dict[
         common = Counter(labels[place] for place in inside).most_common(3) if named else []
         rows.append({"size": len(inside), "labels": [
             {"label": label, "share": times / len(inside)} for label, times in common],
-            **({} if isinstance(examples[0].input, dict) else {
+            **({} if isinstance(examples[0].input, Mapping) else {
                 "html": "".join(drawn(examples[place].input, "near the middle")
                                 for place in near)})})
     rows.sort(key=lambda row: -row["size"])

@@ -15,7 +15,7 @@ import torch
 
 from lamina.errors import UserError, nearest
 from lamina.learning import Batch
-from lamina.media import manifest, table
+from lamina.media import manifest, packed, table
 from lamina.media.files import File
 from lamina.settings import Checked
 
@@ -80,8 +80,9 @@ class Column(Checked):
 def study(rows: Sequence[table.Row]) -> tuple[list[Column], list[str]]:
     """The useful columns of the training rows; the others, each with why it is left out."""
     columns, useless = [], []
-    for name in dict.fromkeys(name for row in rows for name in row):
-        cells = [table.text(row.get(name)) for row in rows]
+    given = packed.Columns(rows)
+    for name in given.names:
+        cells = table.texts(given[name])
         present = [cell for cell in cells if cell is not None]
         kind = table.kind_of(present, name)
         if kind.name == "useless":
@@ -94,7 +95,7 @@ def study(rows: Sequence[table.Row]) -> tuple[list[Column], list[str]]:
             column = Column(name=name, kind="category", absent=absent, categories=kept)
             values = [numpy.array(places(column, cells))]
         else:
-            numbers = table.readable(present, kind.form)
+            numbers = table.readable(present, kind.form) if kind.values is None else kind.values
             column = Column(name=name, kind=kind.name, absent=absent, form=kind.form,
                             features=features_of(numbers, kind.form))
             missing = numpy.full(len(cells) - len(present), numpy.nan)
@@ -150,9 +151,9 @@ def encode(columns: Sequence[Column], rows: Sequence[table.Row]) -> Batch:
     damage = next((table.damage(row) for row in rows if table.damage(row)), None)
     if damage:
         raise ValueError(damage)
-    numbers, categories, start = [], [], 0
+    given, numbers, categories, start = packed.Columns(rows), [], [], 0
     for column in columns:
-        cells = [table.text(row.get(column.name)) for row in rows]
+        cells = table.texts(given[column.name])
         if column.kind == "category":
             categories.append([start + place for place in places(column, cells)])
             start += column.vectors
@@ -173,6 +174,12 @@ def places(column: Column, cells: Sequence[str | None]) -> list[int]:
 def parsed(column: Column, cells: Sequence[str | None]) -> numpy.ndarray:
     """The cells as numbers, (rows,), of dates in seconds; NaN where there is none."""
     values = numpy.full(len(cells), numpy.nan)
+    if not column.form:
+        present = [i for i, cell in enumerate(cells) if cell is not None]
+        found = table.readable([cells[i] for i in present])
+        if len(found) == len(present):
+            values[present] = found
+            return values
     for i, cell in enumerate(cells):
         if cell is not None:
             try:
@@ -213,7 +220,7 @@ def rows_given(item: Any, inputs: Sequence[Column]) -> list[table.Row]:
         raise UserError(f"expected a table's path or a row as JSON: {reason}") from None
     if not rows:
         raise UserError(f"{name} has no rows")
-    found = {key for row in rows for key in row}
+    found = packed.Columns(rows).names
     for column in inputs:
         if column.name not in found:
             raise UserError(f"{name} has no column {column.name!r}: "

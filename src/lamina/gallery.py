@@ -1,5 +1,6 @@
 """Examples beside the answers to them, as HTML for the report."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,7 @@ def drawn(given: Any, role: str) -> str:
         return picture(given, f"{role}: {name}") + f"<small>{escape(name)}</small>"
     if isinstance(given, numpy.ndarray) and given.dtype == numpy.uint8 and given.ndim in (2, 3):
         return picture(given, f"{role}: a picture")
-    if isinstance(given, dict):
+    if isinstance(given, Mapping):
         cells = ((name, "–" if value is None else excerpt(value, 60))
                  for name, value in given.items())
         rows = (f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>'

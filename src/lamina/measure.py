@@ -150,8 +150,9 @@ class Pace:
     """Keeps a run inside its minutes: when the machine's speed changes, the plan does.
 
     end: of the whole, on the monotonic clock. step, ending: seconds that a step and what comes
-    after learning were measured to take; where steps, without evaluations, took longer on the
-    whole, the ending will too. allowed: seconds of what comes after learning and ends by the clock.
+    after learning were measured to take; where steps, without evaluations, take longer, on the
+    whole and of late, the ending will too. allowed: seconds of what comes after learning and ends
+    by the clock.
     Called at every log point of the run. The speed is that of the last tenth of the time; a plan
     that still fits is left as it is, and so is every plan at first, unless it is nearly over.
     """
@@ -162,21 +163,26 @@ class Pace:
         self.ending, self.allowed = ending, allowed
         now = time.monotonic()
         self.window = max(1.0, (end - allowed - ending - now) / 10)  # seconds
-        self.marks = [(run.step, now)]  # (step, time)
+        self.marks = [self.mark(now)]
         self.first = self.marks[0]
         self.revised = now
 
+    def mark(self, now: float) -> tuple[int, float, float]:
+        """(step, time, time without evaluations)."""
+        return self.run.step, now, now - self.run.spent.seconds.get("evaluation", 0.0)
+
     def __call__(self) -> None:
         run, now = self.run, time.monotonic()
-        self.marks.append((run.step, now))
+        self.marks.append(self.mark(now))
         while len(self.marks) > 2 and now - self.marks[1][1] > self.window:
             self.marks.pop(0)
         steps, seconds = run.step - self.marks[0][0], now - self.marks[0][1]
         if steps <= 0 or run.step >= run.plan.total:
             return
         pace = seconds / steps
-        learning = now - self.first[1] - run.spent.seconds.get("evaluation", 0.0)
-        slower = learning / (run.step - self.first[0]) / self.step
+        last = self.marks[-1]
+        slower = min((last[2] - since[2]) / (run.step - since[0])
+                     for since in (self.first, self.marks[0])) / self.step
         left = self.end - self.allowed - self.ending * max(1.0, slower) - now
         pause = self.window / 2 if left > self.window else self.window / 8
         early = now - self.first[1] < self.window or now - self.revised < pause

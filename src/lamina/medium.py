@@ -21,7 +21,7 @@ from lamina import columns, keys, windows
 from lamina.columns import Column
 from lamina.errors import UserError
 from lamina.learning import Batch
-from lamina.media import image, series, table
+from lamina.media import image, packed, series, table
 from lamina.media.series import Calendar, Layout, Series
 from lamina.nets.forecast import filled
 from lamina.pixels import shapes_of
@@ -158,9 +158,9 @@ class Rows(Medium):
         rows = [example.input for example in examples]
         categories = columns.encode(self.columns, rows)["categories"]
         scale = iter(zip(self.means, self.deviations, strict=True))
-        numbers, there = [], []
+        given, numbers, there = packed.Columns(rows), [], []
         for column in (column for column in self.columns if column.kind != "category"):
-            found = columns.parsed(column, [table.text(row.get(column.name)) for row in rows])
+            found = columns.parsed(column, table.texts(given[column.name]))
             missing = numpy.isnan(found)
             for part in columns.measured(column, found):
                 mean, deviation = next(scale)
@@ -229,9 +229,9 @@ def study_rows(train: Sequence[Example]) -> Rows:
     useful, useless = columns.study(rows)
     if not useful:
         raise UserError(f"no column can be used: {', '.join(useless) or 'there are none'}")
-    means, deviations = [], []
+    given, means, deviations = packed.Columns(rows), [], []
     for column in (column for column in useful if column.kind != "category"):
-        values = columns.parsed(column, [readable(row.get(column.name), column) for row in rows])
+        values = columns.parsed(column, [readable(cell, column) for cell in given[column.name]])
         for part in columns.measured(column, values):
             there = part[~numpy.isnan(values)]
             means.append(float(there.mean()))

@@ -56,6 +56,7 @@ def prepare(task: Task, path: Path | str, *, fraction: float = 1.0,
                           "chosen by hash of content")
     if task.facts is None:
         task.facts = task.study(data.train)
+        data.notes += task.facts.notes()
     left = free_memory() // 2 if limit is None else limit
     parts = []
     for name in PARTS:

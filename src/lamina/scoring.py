@@ -78,6 +78,8 @@ def check_damage(damaged: Sequence[str], count: int) -> None:
 def encode_chunk(task: Task, examples: Sequence[Example]
                  ) -> tuple[Sequence[Example], Batch, list[str]]:
     """(examples kept, their tensors, "name: why" of the damaged)."""
+    if not examples:  # begun ahead, beyond the end
+        return [], {}, []
     try:
         return examples, task.encode(examples), []
     except (ValueError, OSError) as reason:

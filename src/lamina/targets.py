@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from lamina.errors import UserError, nearest
-from lamina.media import manifest, table
+from lamina.media import manifest, packed, table
 
 
 def target_column(tables: Sequence[table.Table], wanted: str, inputs: Sequence[str]) -> str:
@@ -26,6 +26,7 @@ def target_column(tables: Sequence[table.Table], wanted: str, inputs: Sequence[s
 
 def items_of(part: table.Table, target: str, damaged: list[str]) -> Iterator[manifest.Item]:
     """The rows with a target and the part and group they declare; adds the others to `damaged`."""
+    left_out = frozenset((target, "split", "group"))
     for number, row in enumerate(part.rows, 1):
         cell = table.target(row.get(target))
         try:
@@ -35,9 +36,8 @@ def items_of(part: table.Table, target: str, damaged: list[str]) -> Iterator[man
         except ValueError as reason:
             damaged.append(f"{part.name} row {number}: {reason}")
             continue
-        inputs = {name: value for name, value in row.items()
-                  if name not in (target, "split", "group")}
-        yield manifest.Item(inputs, cell, table.text(row.get("group")), part.part or split)
+        yield manifest.Item(packed.without(row, left_out), cell, table.text(row.get("group")),
+                            part.part or split)
 
 
 def decide(problem: str, cells: Sequence[str], target: str) -> tuple[str, str]:

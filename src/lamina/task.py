@@ -56,6 +56,10 @@ class Data:
 class Facts(Checked):
     """What the training part taught: labels, a vocabulary, statistics. Plain JSON values."""
 
+    def notes(self) -> list[str]:
+        """What of it the user should know, a line each."""
+        return []
+
 
 class Task(ABC):
     """One kind of problem. `settings` are the user's choices; `facts` come from `study`."""

@@ -5,7 +5,7 @@ Whichever a source holds is told by what lies there; labels, where there are som
 
 import io
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,7 +14,7 @@ import numpy
 
 from lamina import settings, windows
 from lamina.errors import UserError
-from lamina.media import image, labelled, manifest, series, table
+from lamina.media import image, labelled, manifest, packed, series, table
 from lamina.media.files import File, is_archive, listing
 from lamina.media.manifest import Item
 from lamina.media.series import Layout, Series
@@ -84,7 +84,7 @@ def study(train: Sequence[Example], chosen: UnlabelledSettings) -> Medium:
     first = train[0].input
     if isinstance(first, Window):
         return study_windows(train)
-    if isinstance(first, dict):
+    if isinstance(first, Mapping):
         return study_rows(train)
     return study_pictures(train, chosen.image_size or LONGEST_SIDE)
 
@@ -182,15 +182,15 @@ def label_column(names: Sequence[str], wanted: str, usual: Sequence[str]) -> str
 
 def table_rows(part: table.Table, label: str, damaged: list[str]) -> Iterator[Item]:
     """The rows with their labels and the part and group they declare."""
+    left_out = frozenset((label, "split", "group"))
     for number, row in enumerate(part.rows, 1):
         try:
             split = manifest.split_of(row.get("split"))
         except ValueError as reason:
             damaged.append(f"{part.name} row {number}: {reason}")
             continue
-        inputs = {name: cell for name, cell in row.items() if name not in (label, "split", "group")}
         named = table.target(row.get(label)) if label else None
-        yield Item(inputs, None if named is None else table.label(named),
+        yield Item(packed.without(row, left_out), None if named is None else table.label(named),
                    table.text(row.get("group")), part.part or split)
 
 

@@ -1,7 +1,7 @@
 """How the model holds up under attacks and corruption: the cheap part, for the report."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy
@@ -65,7 +65,7 @@ def kind_of(task: Task, net: nn.Module, given: Part, machine: Machine) -> str | 
     if not len(given):
         return None
     first = given.examples[0].input
-    if isinstance(first, dict):
+    if isinstance(first, Mapping):
         return "row"
     if isinstance(first, str) and isinstance(given.examples[0].target, str):
         return "text"

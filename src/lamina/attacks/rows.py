@@ -13,7 +13,7 @@ import numpy
 from lamina import columns, keys
 from lamina.attacks.subject import Subject
 from lamina.errors import UserError, nearest
-from lamina.media import table
+from lamina.media import packed, table
 from lamina.task import Example
 
 STEPS = (0.05, 0.1, 0.2, 0.5, 1.0)  # of a number, in deviations
@@ -98,10 +98,11 @@ def measured(subject: Subject, steps: Sequence[float], changes: Sequence[int],
 def cells_of(subject: Subject) -> list[Cell]:
     """The columns that the model reads, and how they may change."""
     rows = [example.input for example in subject.part.examples]
+    given = packed.Columns(rows)
     known = getattr(subject.task.facts, "columns", None) or columns.study(rows)[0]
     found = []
     for column in known:
-        texts = [table.text(row.get(column.name)) for row in rows]
+        texts = table.texts(given[column.name])
         if column.kind == "number":
             values = columns.parsed(column, texts)
             values = values[numpy.isfinite(values)]

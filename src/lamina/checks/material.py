@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ import numpy
 import torch
 
 from lamina.keys import numpy_generator
-from lamina.media import image, sound, table
+from lamina.media import image, packed, sound, table
 from lamina.media.files import File
 from lamina.parts import Parts
 from lamina.scoring import Part
@@ -169,9 +169,8 @@ class Material:
 
     def _rows(self, name: str) -> tuple[numpy.ndarray, dict[str, numpy.ndarray]]:
         found = list(self.examples(name))
-        names = dict.fromkeys(key for _, example in found for key in example.input)
-        cells = {key: numpy.array([table.text(example.input.get(key)) for _, example in found],
-                                  dtype=object) for key in names}
+        given = packed.Columns([example.input for _, example in found])
+        cells = {name: numpy.array(table.texts(given[name]), dtype=object) for name in given.names}
         return numpy.array([place for place, _ in found], int), cells
 
 
@@ -183,7 +182,7 @@ def kind_of(given: Any) -> Literal["image", "sound", "text", "row", ""]:
             "image" if name.endswith(image.SUFFIXES) else ""
     if isinstance(given, numpy.ndarray):
         return "image" if given.dtype == numpy.uint8 and given.ndim in (2, 3) else ""
-    return "text" if isinstance(given, str) else "row" if isinstance(given, dict) else ""
+    return "text" if isinstance(given, str) else "row" if isinstance(given, Mapping) else ""
 
 
 def targets_are_labels(targets: Sequence[Any], kind: str) -> bool:

@@ -3,10 +3,11 @@
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lamina.media import packed
 from lamina.media.files import File, unpacked
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".csv.gz", ".tsv.gz", ".jsonl.gz")
@@ -43,7 +44,7 @@ def split_in_name(name: str) -> str | None:
                  if stem == word or stem.startswith((word + "-", word + "_"))), None)
 
 
-def rows(file: File) -> list[dict[str, Any]]:
+def rows(file: File) -> list[Mapping[str, Any]]:
     """The rows of a list, by column. Text formats give text; JSON and Parquet their own types.
 
     ValueError names the file, the line and what was wrong there.
@@ -51,15 +52,24 @@ def rows(file: File) -> list[dict[str, Any]]:
     name = file.name.lower().removesuffix(".gz")
     if name.endswith(".parquet"):
         return _parquet(file)
-    try:
-        text = unpacked(file).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = unpacked(file).decode("latin-1")
+    content = unpacked(file)
+    lines = io.TextIOWrapper(io.BytesIO(content), encoding_of(content), newline="")
     if name.endswith((".jsonl", ".ndjson")):
-        return [_json_row(file, number, line) for number, line in enumerate(text.splitlines(), 1)
-                if line.strip()]
-    delimiter = "\t" if name.endswith(".tsv") else sniff(text)
-    return _delimited(file, csv.reader(io.StringIO(text), delimiter=delimiter))
+        return [_json_row(file, number, line)
+                for number, line in enumerate(lines.read().splitlines(), 1) if line.strip()]
+    first = lines.readline()
+    lines.seek(0)
+    delimiter = "\t" if name.endswith(".tsv") else sniff(first)
+    return _delimited(file, csv.reader(lines, delimiter=delimiter))
+
+
+def encoding_of(content: bytes) -> str:
+    """UTF-8, with or without a mark at its beginning, or else Latin-1."""
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return "latin-1"
+    return "utf-8-sig"
 
 
 def sniff(text: str) -> str:
@@ -68,23 +78,30 @@ def sniff(text: str) -> str:
     return max(",;\t|", key=first.count)
 
 
-def _delimited(file: File, reader) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
+def _delimited(file: File, reader) -> list[Mapping[str, Any]]:
+    found: list[Mapping[str, Any]] = []
     header: Sequence[str] = ()
+    block = packed.Block(header)
     for row in reader:
-        if not any(cell.strip() for cell in row):
+        cells = [cell.strip() for cell in row]
+        if not any(cells):
             continue
         if not header:
-            header = [cell.strip() for cell in row]
+            header = cells
             if len(set(header)) < len(header):
                 twice = next(name for name in header if header.count(name) > 1)
                 raise ValueError(f"{file}: the column {twice!r} stands twice in the header")
+            block = packed.Block(header)
             continue
-        if len(row) != len(header):
+        if len(cells) != len(header):
             found.append({"": f"line {reader.line_num}: expected {len(header)} cells, "
-                              f"got {len(row)}"})
+                              f"got {len(cells)}"})
         else:
-            found.append(dict(zip(header, (cell.strip() for cell in row), strict=True)))
+            found.append(block.add(cells))
+            if len(block.rows) == packed.BLOCK:
+                block.pack()
+                block = packed.Block(header)
+    block.pack()
     return found
 
 

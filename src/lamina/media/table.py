@@ -3,21 +3,22 @@
 A cell is what a file holds: text, or the own types of JSON and Parquet.
 """
 
+import contextlib
 import json
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy
 
-from lamina.media import manifest
+from lamina.media import manifest, packed
 from lamina.media.files import File, listing
 
-Row = dict[str, Any]
+Row = Mapping[str, Any]
 
 MISSING = frozenset({"", "?", "-", ".", "na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "none",
                      "nil", "missing"})
@@ -42,15 +43,16 @@ class Table(NamedTuple):
     @property
     def columns(self) -> list[str]:
         """The names of the columns, in the order of the file."""
-        return list(dict.fromkeys(name for row in self.rows for name in row))
+        return packed.Columns(self.rows).names
 
 
 class Kind(NamedTuple):
-    """What a column holds; `form` says how its dates are written; `why` it is of no use."""
+    """What a column holds. form: of its dates. why: it is of no use. values: of its numbers."""
 
     name: Literal["number", "category", "date", "useless"]
     form: str = ""
     why: str = ""
+    values: numpy.ndarray | None = None
 
 
 def tables(path: Path) -> list[Table]:
@@ -77,7 +79,7 @@ def read(file: File, part: str | None = None) -> Table:
 
 def damage(row: Row) -> str:
     """Why the row could not be read; "" where it could."""
-    return row.get("", "") if len(row) == 1 else ""
+    return row.get("", "") if not isinstance(row, packed.Row) and len(row) == 1 else ""
 
 
 def text(cell: Any) -> str | None:
@@ -96,6 +98,11 @@ def text(cell: Any) -> str | None:
     if isinstance(cell, (list, dict)):
         return json.dumps(cell, sort_keys=True, default=str)
     return str(cell)
+
+
+def texts(cells: Sequence[Any]) -> list[str | None]:
+    """The cells of a column as texts; None where a value is missing."""
+    return [text(cell) for cell in cells]
 
 
 def target(cell: Any) -> str | None:
@@ -122,6 +129,10 @@ def seconds(cell: str, form: str) -> float:
 
 def readable(cells: Sequence[str], form: str = "") -> numpy.ndarray:
     """Numbers, or seconds of dates of that form, of those cells that are such."""
+    if not form:
+        with contextlib.suppress(ValueError):  # as is usual: all are numbers
+            values = numpy.array([float(cell) for cell in cells], dtype=numpy.float64)
+            return values[numpy.isfinite(values)]
     found = []
     for cell in cells:
         try:
@@ -139,7 +150,8 @@ def kind_of(cells: Sequence[str], name: str) -> Kind:
     values = readable(cells)
     if len(values) >= ENOUGH * len(cells):
         counter = ROW_NAME.fullmatch(name.lower()) and counts_rows(values)
-        return Kind("useless", why="it counts the rows") if counter else Kind("number")
+        return Kind("useless", why="it counts the rows") if counter else \
+            Kind("number", values=values)
     form = form_of(list(counts))
     if form:
         return Kind("date", form)

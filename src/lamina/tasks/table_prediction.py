@@ -75,6 +75,9 @@ class TableFacts(Facts):
     mean: float = 0.0
     deviation: float = 1.0
 
+    def notes(self) -> list[str]:
+        return columns.describe(self.columns, self.useless)
+
 
 class TablePrediction(Task):
     """The row of a table to a label or a number."""
@@ -123,9 +126,6 @@ class TablePrediction(Task):
             notes.append(f"{problem}: the target has {why}")
         data = divide(list(as_targets(items, problem, target, damaged)), notes=notes)
         data.damaged += damaged
-        if self.facts is None:
-            facts = self.study(data.train)
-            data.notes += columns.describe(facts.columns, facts.useless)
         return data
 
     def study(self, train: Sequence[Example]) -> TableFacts:
