@@ -1,6 +1,6 @@
 """Time and memory when the data grow ten times, and when they are 20 times the memory limit.
 
-    python benchmarks/scaling.py                    # about 8 minutes on two quiet cores
+    python benchmarks/scaling.py                    # about half an hour on two quiet cores
     python benchmarks/scaling.py --share 0.02       # a look whether it works; writes nothing
 
 Each training is a whole process. An epoch's time is the difference between a longer run and a
@@ -90,26 +90,34 @@ def learning(runs: dict[float, dict[str, float]]) -> float:
 
 
 def growth(task: str, make: Callable[[Path, int], Path], counts: list[int], folder: Path,
-           limit: str) -> dict:
+           limit: str, turns: int) -> dict:
     """An epoch, the reading, and the peak of memory for data of one size and of ten times that.
 
-    Both learn from as many examples, so that their times are as sure.
+    Both learn from as many examples, so that their times are as sure; ratios are medians of turns.
     """
-    sizes = {}
-    for count in counts:
-        data, many = make(folder / f"{task}-{count}", count), 1 + 2 * counts[-1] // count
-        runs = {epochs: measured(task, data, "--epochs", epochs, "--threads", 1,
-                                 "--memory-limit", limit, *SMALL[task]) for epochs in (1, many)}
-        sizes[count] = {"epoch_seconds": learning(runs), **runs[many]}
-    small, large = sizes.values()
-    more = large["examples"] / small["examples"]
-    found = {"sizes": sizes, "examples_ratio": more,
-             "epoch_ratio": large["epoch_seconds"] / small["epoch_seconds"] / more,
-             "reading_ratio": large["reading_seconds"] / small["reading_seconds"] / more,
-             "memory_growth_bytes": large["peak_memory_bytes"] - small["peak_memory_bytes"]}
+    data = {count: make(folder / f"{task}-{count}", count) for count in counts}
+    rows = []
+    for _ in range(turns):
+        row = {}
+        for count in counts:
+            runs = {epochs: measured(task, data[count], "--epochs", epochs, "--threads", 1,
+                                     "--memory-limit", limit, *SMALL[task])
+                    for epochs in (1, 1 + 2 * counts[-1] // count)}
+            row[count] = {"epoch_seconds": learning(runs), **runs[max(runs)]}
+        rows.append(row)
+    small, large = counts
+    more = rows[0][large]["examples"] / rows[0][small]["examples"]
+
+    def ratio(name: str) -> float:
+        return median(row[large][name] / row[small][name] for row in rows) / more
+
+    memory = {count: max(row[count]["peak_memory_bytes"] for row in rows) for count in counts}
+    found = {"turns": rows, "examples_ratio": more, "epoch_ratio": ratio("epoch_seconds"),
+             "reading_ratio": ratio("reading_seconds"),
+             "memory_growth_bytes": memory[large] - memory[small]}
     print(f"{task}: {more:.1f} times the examples take {found['epoch_ratio']:.3f} of that many "
-          f"times the time an epoch; memory {small['peak_memory_bytes'] / 1e6:.0f} -> "
-          f"{large['peak_memory_bytes'] / 1e6:.0f} MB")
+          f"times the time an epoch; memory {memory[small] / 1e6:.0f} -> "
+          f"{memory[large] / 1e6:.0f} MB", flush=True)
     return found
 
 
@@ -117,8 +125,7 @@ def beyond(folder: Path, share: float, turns: int) -> dict:
     """Pictures that take 20 times the memory limit, against the same in memory, in turns."""
     limit = round(share * LIMIT)
     data = pictures(folder / "large", round(20 * limit / (3 * SIDE * SIDE)), SIDE)
-    words = ("--net", "cnn", "--image-size", SIDE, "--batch-size", 128, "--threads", 1,
-             "--epochs")
+    words = ("--image-size", SIDE, "--threads", 1, "--epochs")
     rows = []
     for _ in range(turns):
         row = {}
@@ -162,7 +169,8 @@ def main() -> None:
              "text-generation": (text, 2000, "4MB"), "table-prediction": (table, 20_000, "4MB")}
     with tempfile.TemporaryDirectory() as place:
         grown = {task: growth(task, make, [round(asked.share * times * count) for times in (1, 10)],
-                              Path(place), limit) for task, (make, count, limit) in sizes.items()}
+                              Path(place), limit, asked.turns)
+                 for task, (make, count, limit) in sizes.items()}
         larger = beyond(Path(place), asked.share, asked.turns)
     if asked.share == 1:
         write("scaling", table=rows(grown, larger), growth=grown, beyond_memory=larger)

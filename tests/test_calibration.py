@@ -271,7 +271,7 @@ def saved(tmp_path_factory, prepared):
         artifact.save(path, task, task.start(), document)
         return path
 
-    return write, json.dumps(parts.data.test[0].input)
+    return write, json.dumps(dict(parts.data.test[0].input))
 
 
 def test_predictions_are_calibrated_and_come_with_sets(saved, capsys):

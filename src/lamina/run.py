@@ -35,6 +35,7 @@ from lamina.store import placed
 from lamina.task import Task, arrange
 
 LOG_POINTS = 200  # lines of losses over a run
+SIZE_POINTS = 50  # of them with the sizes of gradients and updates, which cost a third of a step
 KERNELS = {"fused", "foreach"}  # as optimizers call them
 LOOK = 8  # steps; half of what a look at the validation part may cost
 ROLLBACKS = 3  # before a loss that is not finite ends the run
@@ -143,7 +144,7 @@ class Run:
         if not self.net.training:
             self.net.train()
         self.set_rates(phase)
-        self._sizes = {"gradients": {}, "updates": {}} if self.crosses(LOG_POINTS, ahead=1) \
+        self._sizes = {"gradients": {}, "updates": {}} if self.crosses(SIZE_POINTS, ahead=1) \
             else None
         pieces = split(batch, self.micro_batches)
         learners = [phase.learn(piece) for piece in pieces]

@@ -43,7 +43,7 @@ from lamina.settings import as_flags
 from lamina.task import Task
 from lamina.trust import fairness, groups
 
-SLACK = 0.97  # of the minutes are planned for; the rest is for what a noisy machine adds
+SLACK = 0.985  # of the minutes are planned for; the rest is for what a noisy machine adds
 LOOKING = 0.08  # of the time for learning may go into scores of the validation part
 JUDGING_SECONDS = 0.6  # of what the test part is compared with, beside the net's own answers
 WRITING_SECONDS = 0.5  # of the report and the end of the process

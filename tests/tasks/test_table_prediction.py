@@ -46,6 +46,7 @@ def studied(source, **chosen):
     found = task(**chosen)
     data = found.read(source)
     found.facts = found.study(data.train)
+    data.notes += found.facts.notes()
     return found, data
 
 
@@ -276,7 +277,7 @@ def test_names_and_row_numbers_are_left_out_and_said_so(tmp_path):
 def test_mistakes_get_one_line(tmp_path, text, chosen, message):
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(UserError, match=message) as caught:
-        task(**chosen).read(tmp_path / "a.csv")
+        studied(tmp_path / "a.csv", **chosen)
     assert "\n" not in str(caught.value)
 
 

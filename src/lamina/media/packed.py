@@ -70,10 +70,11 @@ class Block:
 
 def packed(cells: Sequence[str]) -> Cells:
     """The cells as UTF-8 of equal length; as they are where that would waste memory."""
-    coded = [cell.encode() for cell in cells]
-    longest, total = max(map(len, coded)), sum(map(len, coded))
-    if longest * len(coded) > total + WASTE * len(coded) or any(b"\0" in cell for cell in coded):
-        return list(cells)  # NumPy would cut off a zero byte at the end
+    together = "\0".join(cells).encode()
+    coded = together.split(b"\0")  # more than there are cells, where one has a zero byte itself
+    longest = max(map(len, coded))
+    if len(coded) > len(cells) or longest * len(cells) > len(together) + WASTE * len(cells):
+        return list(cells)
     return numpy.array(coded, dtype=f"S{max(1, longest)}")
 
 
