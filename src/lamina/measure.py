@@ -18,6 +18,7 @@ from lamina.scoring import Part, rows
 from lamina.task import images_last, tensors
 
 TRIAL_STEPS = 6  # at least, to tell how fast a step is
+BUSY = 2.0  # times as long as measured: half of the machine is left
 LONG = 60.0  # seconds of learning, from which on trials of a few seconds pay
 WORTH_COMPILING = 600.0  # seconds of learning, from which on torch.compile may pay back its minute
 
@@ -151,8 +152,8 @@ class Pace:
 
     end: of the whole, on the monotonic clock. step, ending: seconds that a step and what comes
     after learning were measured to take; where steps, without evaluations, take longer, on the
-    whole and of late, the ending will too. allowed: seconds of what comes after learning and ends
-    by the clock.
+    whole and of late, the ending will too, up to BUSY times. allowed: seconds of what comes after
+    learning and ends by the clock.
     Called at every log point of the run. The speed is that of the last tenth of the time; a plan
     that still fits is left as it is, and so is every plan at first, unless it is nearly over.
     """
@@ -181,8 +182,8 @@ class Pace:
             return
         pace = seconds / steps
         last = self.marks[-1]
-        slower = min((last[2] - since[2]) / (run.step - since[0])
-                     for since in (self.first, self.marks[0])) / self.step
+        slower = min(BUSY, *((last[2] - since[2]) / (run.step - since[0]) / self.step
+                             for since in (self.first, self.marks[0])))
         left = self.end - self.allowed - self.ending * max(1.0, slower) - now
         pause = self.window / 2 if left > self.window else self.window / 8
         early = now - self.first[1] < self.window or now - self.revised < pause

@@ -69,6 +69,11 @@ def test_latin_1_and_lone_carriage_returns_are_read(tmp_path):
     assert [dict(row) for row in manifest.rows(File(path))] == [{"name": "José", "town": "Köln"}]
 
 
+def test_a_cell_may_be_a_long_text(tmp_path):
+    rows = manifest.rows(written(tmp_path / "a.csv", [["1", "y" * 200_000], ["2", ""]], ["a", "b"]))
+    assert [len(row["b"]) for row in rows] == [200_000, 0]
+
+
 def test_a_row_takes_a_fraction_of_a_dict(tmp_path):
     many = [[f"{i * 7919 % 100_003 / 1000:.4f}" for i in range(j, j + 10)] for j in range(5000)]
     file = written(tmp_path / "a.csv", many, [*"abcdefghij"])

@@ -60,7 +60,11 @@ def rows(file: File) -> list[Mapping[str, Any]]:
     first = lines.readline()
     lines.seek(0)
     delimiter = "\t" if name.endswith(".tsv") else sniff(first)
-    return _delimited(file, csv.reader(lines, delimiter=delimiter))
+    csv.field_size_limit(2**31 - 1)  # a cell may be a long text
+    try:
+        return _delimited(file, csv.reader(lines, delimiter=delimiter))
+    except csv.Error as reason:
+        raise ValueError(f"{file}: not a readable list ({reason})") from None
 
 
 def encoding_of(content: bytes) -> str:
