@@ -210,6 +210,19 @@ def test_a_plan_far_too_short_is_not_over_before_it_is_seen_to_be(cpu, monkeypat
     assert clock[0] == pytest.approx(30, rel=0.08)
 
 
+def test_a_disturbance_in_the_middle_does_not_end_a_run(cpu, monkeypatch):
+    """Time is simulated: between seconds 3 and 18 of 31 a step takes ten times as long."""
+    import lamina.measure
+
+    clock = [0.0]
+    monkeypatch.setattr(lamina.measure.time, "monotonic", lambda: clock[0])
+    run = run_of(Line(Line.Settings()), cpu, steps=280)
+    run.keep_pace = Pace(run, end=31.0, step=0.1, ending=4.0)
+    for _ in run.train():
+        clock[0] += 1.0 if 3 < clock[0] < 18 else 0.1
+    assert clock[0] == pytest.approx(27, rel=0.08)
+
+
 def test_keyed_randomness_does_not_depend_on_what_ran_before():
     seed_all(3, "step", 7)
     first = torch.rand(3)

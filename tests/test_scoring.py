@@ -88,6 +88,14 @@ def test_damaged_examples_are_named_and_left_out():
         == [i for i in range(100) if i not in (3, 77)]
 
 
+def test_nothing_is_encoded_beyond_the_end():
+    class Strict:
+        def encode(self, examples):
+            raise ValueError(f"asked to encode {len(examples)} examples")
+
+    assert scoring.encode_chunk(Strict(), []) == ([], {}, [])
+
+
 def test_more_than_a_twentieth_of_damage_is_refused():
     scoring.check_damage(["bad: not a number"] * 5, 100)
     with pytest.raises(UserError, match="6 of 100 examples are damaged, expected at most 5%"):

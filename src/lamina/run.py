@@ -35,7 +35,7 @@ from lamina.store import placed
 from lamina.task import Task, arrange
 
 LOG_POINTS = 200  # lines of losses over a run
-SIZE_POINTS = 50  # of them with the sizes of gradients and updates, which cost a third of a step
+SIZE_POINTS = 50  # of them with the sizes of gradients and updates, which copy all weights
 KERNELS = {"fused", "foreach"}  # as optimizers call them
 LOOK = 8  # steps; half of what a look at the validation part may cost
 ROLLBACKS = 3  # before a loss that is not finite ends the run
