@@ -210,17 +210,34 @@ def test_a_plan_far_too_short_is_not_over_before_it_is_seen_to_be(cpu, monkeypat
     assert clock[0] == pytest.approx(30, rel=0.08)
 
 
-def test_a_disturbance_in_the_middle_does_not_end_a_run(cpu, monkeypatch):
-    """Time is simulated: between seconds 3 and 18 of 31 a step takes ten times as long."""
+@pytest.mark.parametrize("slowness", [2, 4, 10])
+@pytest.mark.parametrize("spell", [(3, 18), (10, 20)])
+def test_a_disturbance_in_the_middle_does_not_end_a_run(cpu, monkeypatch, spell, slowness):
+    """Time is simulated: in a spell of 31 s steps of 0.1 s and looks of 0.2 s take much longer."""
     import lamina.measure
 
     clock = [0.0]
     monkeypatch.setattr(lamina.measure.time, "monotonic", lambda: clock[0])
-    run = run_of(Line(Line.Settings()), cpu, steps=280)
-    run.keep_pace = Pace(run, end=31.0, step=0.1, ending=4.0)
+    run = run_of(Line(Line.Settings()), cpu, steps=250)
+    run.validation = points()
+    learn = run.learn
+
+    def taking(seconds):
+        seconds *= slowness if spell[0] < clock[0] < spell[1] else 1
+        clock[0] += seconds
+        return seconds
+
+    def look():
+        run.spent.seconds["evaluation"] = run.spent.seconds.get("evaluation", 0.0) + taking(0.2)
+        return {}
+
+    monkeypatch.setattr(run, "learn", lambda phase: [learn(phase), taking(0.1)])
+    monkeypatch.setattr(run, "validate", look)
+    run.keep_pace = Pace(run, end=31.0, step=0.1, evaluation=0.2, ending=4.0)
     for _ in run.train():
-        clock[0] += 1.0 if 3 < clock[0] < 18 else 0.1
+        pass
     assert clock[0] == pytest.approx(27, rel=0.08)
+    assert run.phases[0].schedule(run.progress(run.step)) == pytest.approx(0, abs=1e-6)
 
 
 def test_keyed_randomness_does_not_depend_on_what_ran_before():

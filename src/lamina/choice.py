@@ -15,6 +15,7 @@ from lamina.trust import calibration
 
 LONGEST = 4.0  # seconds for answers that take long to make
 SHOWN = 4  # of each sort
+MOST = 3 * SHOWN  # that take long to make
 CONFIDENT, WORST = "Most confident and wrong", "Worst"
 COMMON, TYPICAL = "Typical mistakes", "Typical"
 
@@ -94,7 +95,7 @@ def ranked_places(case: Case, rows: dict[str, numpy.ndarray]) -> list[tuple[int,
         usual = numpy.argsort(numpy.abs(values - numpy.median(values)), kind="stable")
         typical = [int(place) for place in usual if place not in worst][:SHOWN]
         return [(place, WORST) for place in worst] + [(place, TYPICAL) for place in typical]
-    return [(place, "") for place in range(min(3 * SHOWN, count))]
+    return [(place, "") for place in range(min(MOST, count))]
 
 
 def allowance(minutes: float | None) -> float:

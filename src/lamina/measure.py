@@ -5,15 +5,16 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
+from lamina import choice
 from lamina.answers import Label
 from lamina.device import bfloat16_may_pay, compiles
 from lamina.learning import Phase
 from lamina.options import Options
-from lamina.run import Run, optimizers_of
+from lamina.run import LOOK, Run, optimizers_of
 from lamina.scoring import Part, rows
 from lamina.task import images_last, tensors
 
@@ -134,8 +135,9 @@ def seconds_per_attack(run: Run) -> float:
     return time.perf_counter() - began
 
 
-def seconds_per_gallery(run: Run, allowance: float) -> float:
-    """What making and drawing the answers on the page may take; labels come at no cost."""
+def seconds_per_gallery(run: Run, minutes: float) -> float:
+    """What making and drawing the answers on the page may take, as many as there is time for;
+    labels come at no cost."""
     began = time.perf_counter()
     with torch.inference_mode():
         some = {name: values.to(run.machine.device)
@@ -143,59 +145,86 @@ def seconds_per_gallery(run: Run, allowance: float) -> float:
         [answer] = run.task.answer(run.net.eval(), some)
     if isinstance(answer, Label):
         return 0.0
-    answer.line()
-    return allowance + time.perf_counter() - began
+    answer.html()
+    each = time.perf_counter() - began
+    return min(choice.allowance(minutes) + each, choice.MOST * each)
+
+
+class Mark(NamedTuple):
+    """Where a run stood at a moment."""
+
+    step: int
+    time: float  # without evaluations
+    looking: float  # seconds of evaluations until then
+
+    def since(self, earlier: "Mark") -> float:
+        """Seconds per step from there to here; 0 where nothing was done."""
+        return (self.time - earlier.time) / (self.step - earlier.step) \
+            if self.step > earlier.step else 0.0
 
 
 class Pace:
     """Keeps a run inside its minutes: when the machine's speed changes, the plan does.
 
-    end: of the whole, on the monotonic clock. step, ending: seconds that a step and what comes
-    after learning were measured to take; where steps, without evaluations, take longer, on the
-    whole and of late, the ending will too, up to BUSY times. allowed: seconds of what comes after
-    learning and ends by the clock.
-    Called at every log point of the run. The speed is that of the last tenth of the time; a plan
-    that still fits is left as it is, and so is every plan at first, unless it is nearly over.
+    end: of the whole, on the monotonic clock. step, evaluation, ending: seconds that a step, a look
+    at the validation part and what comes after learning were measured to take; where steps take
+    longer, on the whole and of late, the ending will too, up to BUSY times. allowed: seconds of
+    what comes after learning and ends by the clock.
+    Called at every log point of the run. The speed is that of the last tenth of the time, and of
+    the last half of what is left where that is shorter; a plan that still fits is left as it is,
+    and one that was just made or revised too, unless it would be over before it is looked at again.
     """
 
     def __init__(self, run: Run, *, end: float, step: float, ending: float,
-                 allowed: float = 0.0):
+                 evaluation: float = 0.0, allowed: float = 0.0):
         self.run, self.end, self.step = run, end, step
         self.ending, self.allowed = ending, allowed
-        now = time.monotonic()
-        self.window = max(1.0, (end - allowed - ending - now) / 10)  # seconds
-        self.marks = [self.mark(now)]
+        self.evaluations = [evaluation]
+        self.revised = time.monotonic()
+        self.pause = self.window = max(1.0, (end - allowed - ending - self.revised) / 10)  # seconds
+        self.marks = [self.mark(self.revised)]
         self.first = self.marks[0]
-        self.revised = now
 
-    def mark(self, now: float) -> tuple[int, float, float]:
-        """(step, time, time without evaluations)."""
-        return self.run.step, now, now - self.run.spent.seconds.get("evaluation", 0.0)
+    def mark(self, now: float) -> Mark:
+        looking = self.run.spent.seconds.get("evaluation", 0.0)
+        return Mark(self.run.step, now - looking, looking)
 
     def __call__(self) -> None:
         run, now = self.run, time.monotonic()
-        self.marks.append(self.mark(now))
-        while len(self.marks) > 2 and now - self.marks[1][1] > self.window:
+        last = self.mark(now)
+        if last.looking > self.marks[-1].looking:
+            self.evaluations.append(last.looking - self.marks[-1].looking)
+        self.marks.append(last)
+        left = self.end - self.allowed - self.ending - now
+        while len(self.marks) > 2 and last.time - self.marks[1].time > min(self.window, left / 2):
             self.marks.pop(0)
-        steps, seconds = run.step - self.marks[0][0], now - self.marks[0][1]
-        if steps <= 0 or run.step >= run.plan.total:
+        late, whole = last.since(self.marks[0]), last.since(self.first)
+        if late <= 0 or run.step >= run.plan.total:
             return
-        pace = seconds / steps
-        last = self.marks[-1]
-        slower = min(BUSY, *((last[2] - since[2]) / (run.step - since[0]) / self.step
-                             for since in (self.first, self.marks[0])))
-        left = self.end - self.allowed - self.ending * max(1.0, slower) - now
-        pause = self.window / 2 if left > self.window else self.window / 8
-        early = now - self.first[1] < self.window or now - self.revised < pause
-        if early and (run.step < 0.9 * run.plan.total or left < self.window):
+        slower = min(BUSY, max(1.0, min(late, whole) / self.step))
+        left = self.end - self.allowed - now \
+            - slower * (self.ending + evaluations_left(run) * min(self.evaluations))
+        steps = run.plan.total - run.step
+        if now - self.revised < self.pause < steps * min(late, self.step):
             return
-        needed = (run.plan.total - run.step) * pace
         allowed = 0.02 + 0.08 * min(1.0, left / (10 * self.window))  # of `left`; tighter at the end
-        if abs(needed - left) <= allowed * left + 0.2:
+        if abs(steps * late - left) <= allowed * left + 0.2:
             return
-        total = run.step + max(1, int(max(left, 0.0) / pace))
+        total = run.step + max(1, math.ceil(left / late))
         if run.privacy is not None:
             total = min(total, run.privacy.steps)  # more would spend more than was allowed
         if total != run.plan.total and run.step > run.plan.starts[-1]:
             run.plan.revise(run.step, total)
-            self.revised = now
+            self.revised, self.pause = now, min(self.window / 2, left / 8)
+
+
+def evaluations_left(run: Run) -> int:
+    """How many times the validation part will be scored before the plan is fulfilled."""
+    if run.validation is None:
+        return 0
+    start = run.ends[-2] if len(run.ends) > 1 else 0.0
+    inside = max(0.0, (run.plan.progress(run.step) - start) / (1 - start))
+    left = max(1, run.evaluations - math.floor(inside * run.evaluations + 1e-9))
+    if run.target is not None:
+        left += math.isqrt(run.plan.total // LOOK) - math.isqrt(run.step // LOOK)
+    return left

@@ -17,7 +17,6 @@ from torch import nn
 
 from lamina import (
     artifact,
-    choice,
     cost,
     device,
     insight,
@@ -291,14 +290,14 @@ def plan_steps(run: Run, budget: Budget, options: Options, parts: Parts, began: 
     evaluation, adjusting = measure.seconds_per_evaluation(run)
     ending = evaluation * (1 + len(parts.test) / len(parts.validation)) + JUDGING_SECONDS \
         + fairness.SECONDS * len(options.groups) + WRITING_SECONDS
-    allowed = insight.allowance(whole) \
-        + measure.seconds_per_gallery(run, choice.allowance(budget.minutes))
+    allowed = insight.allowance(whole) + measure.seconds_per_gallery(run, budget.minutes)
     evaluation += adjusting + measure.seconds_per_attack(run)
     end = began + SLACK * whole
     left = end - allowed - ending - time.monotonic()
     run.evaluations = max(1, min(run.evaluations, int(LOOKING * left / max(evaluation, 1e-9))))
     run.plan = Plan(max(1, int((left - run.evaluations * evaluation) / step)))
-    return measure.Pace(run, end=end, step=step, ending=ending, allowed=allowed)
+    return measure.Pace(run, end=end, step=step, evaluation=evaluation, ending=ending,
+                        allowed=allowed)
 
 
 def find_data(kind: type[Task], source: str, *, offline: bool) -> Path | str:
