@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from lamina import artifact, choice, insight, judge, session, uncompiled
+from lamina.budget import Plan
 from lamina.case import Case
 from lamina.options import Options
+from lamina.run import Run
 
 HEAVY = ("captum", "jinja2", "matplotlib", "mpmath", "pandas", "rich", "scipy", "sklearn", "sympy",
          "tokenizers", "torch._dynamo.eval_frame", "torch._inductor")
@@ -97,9 +99,22 @@ def test_the_net_answers_each_test_example_once(prepared, cpu):
         seen += len(given[0])
 
     net.register_forward_hook(count)
-    judge.verdict(Case(SimpleNamespace(task=task, machine=cpu), net, parts, Options()))
+    judge.verdict(Case(SimpleNamespace(task=task, machine=cpu, answers=[]), net, parts, Options()))
     first = 1  # whose answer tells what kind of answers there are
     assert seen == len(parts.test) + len(parts.validation) + first
+
+
+def test_what_the_best_weights_answered_to_the_validation_part_is_not_asked_again(prepared, cpu):
+    task, parts = prepared("image-classification", net="mlp")
+    run = Run(task, task.start(), parts.train, parts.validation, machine=cpu, plan=Plan(20),
+              evaluations=4)
+    for _ in run.train():
+        pass
+    case = Case(run, run.finish(), parts, Options())
+    assert case.validation_answers is run.answers
+    assert case.validation_answers == case.answers(parts.validation)
+    run.restore(run.state())
+    assert not run.answers, "they may be of other weights than the checkpoint's best"
 
 
 def test_rows_of_answers_are_those_that_scoring_measures(prepared, cpu):
@@ -108,7 +123,7 @@ def test_rows_of_answers_are_those_that_scoring_measures(prepared, cpu):
     for name in ("image-classification", "table-prediction"):
         task, parts = prepared(name)
         net = task.start()
-        case = Case(SimpleNamespace(task=task, machine=cpu), net, parts, Options())
+        case = Case(SimpleNamespace(task=task, machine=cpu, answers=[]), net, parts, Options())
         measured = scoring.rows(task, net, parts.test, cpu)
         assert case.test_rows.keys() == measured.keys()
         for metric, rows in measured.items():

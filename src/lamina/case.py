@@ -79,7 +79,7 @@ class Case:
     @cached_property
     def validation_answers(self) -> list[Answer]:
         """Uncalibrated answers to the validation part; ask only where `labels` or `numbers`."""
-        return self.answers(self.parts.validation)
+        return self.run.answers or self.answers(self.parts.validation)
 
     @cached_property
     def raw_test_answers(self) -> list[Answer]:

@@ -1,7 +1,9 @@
 """The parts of a data set, read, studied and encoded."""
 
+import contextlib
+import gc
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,20 @@ class Parts:
                 "notes": self.data.notes, "damaged": self.data.damaged}
 
 
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """No search for garbage in cycles: reading makes many objects and hardly a cycle, and each
+    search would go through all of them."""
+    searched = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if searched:
+            gc.enable()
+
+
+@uncollected()
 def prepare(task: Task, path: Path | str, *, fraction: float = 1.0,
             limit: int | None = None) -> Parts:
     """Read, study and encode the data set; facts are studied only where there are none yet.

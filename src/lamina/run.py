@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from lamina import checkpoint
 from lamina.adversary import ROBUST, Adversary
+from lamina.answers import Answer
 from lamina.budget import Plan
 from lamina.device import Machine
 from lamina.errors import UserError
@@ -98,6 +99,7 @@ class Run:
         self.spent = Stopwatch()  # on what
         self.rollbacks = 0
         self.best: dict[str, Any] | None = None  # {"step", "scores", "weights"}
+        self.answers: list[Answer] = []  # small ones of the best weights to the validation part
         self.keep_pace: Callable[[], None] = lambda: None  # may revise the plan at log points
         self.finished = False
         self._phase = 0  # whose source and optimizers are under way
@@ -302,8 +304,9 @@ class Run:
         self.spent("evaluation")
         self.check_weights()
         self.adjust(self.validation)
+        answers: list[Answer] = []
         scores = point_scores(self.task.metrics, rows(self.task, self.net, self.validation,
-                                                      self.machine))
+                                                      self.machine, kept=answers))
         chief = self.task.metrics[0]
         if self.adversary is not None:  # then what counts is how many answers survive attacks
             chief = ROBUST
@@ -313,6 +316,7 @@ class Run:
         if improves(chief, scores[chief.name], best):
             weights = copy.deepcopy(self.net.state_dict())
             self.best = {"step": self.step, "scores": scores, "weights": weights}
+            self.answers = answers
         self.spent("other")
         return scores
 
@@ -371,7 +375,7 @@ class Run:
         self.rollbacks, self.seconds = state["rollbacks"], state["seconds"]
         self.spent.seconds = dict(state.get("spent", {}))
         self._usual_size = state.get("usual_size")
-        self.finished = state["finished"]
+        self.finished, self.answers = state["finished"], []
         self._losses.clear()
 
     def save(self) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from lamina.ahead import Ahead
+from lamina.answers import Answer, Label, Number
 from lamina.device import Machine
 from lamina.errors import UserError
 from lamina.intervals import interval, paired, resamples, wilson
@@ -22,6 +23,7 @@ __all__ = ["Part", "batches", "check_damage", "confusion", "encode", "interval",
 
 DAMAGE_ALLOWED = 0.05  # of all examples
 CHUNK = 4_000_000  # bytes encoded by one thread at a time
+FEW = 200_000  # numbers in the answers to a part that are kept for another use
 
 
 @dataclass
@@ -107,15 +109,32 @@ def batches(task: Task, part: Part, device: torch.device
         yield batch, part.examples[chosen]
 
 
-def rows(task: Task, net: nn.Module, part: Part, machine: Machine) -> dict[str, numpy.ndarray]:
-    """For each metric that can be measured, what each example contributes: (examples, columns)."""
+def rows(task: Task, net: nn.Module, part: Part, machine: Machine,
+         kept: list[Answer] | None = None) -> dict[str, numpy.ndarray]:
+    """For each metric that can be measured, what each example contributes: (examples, columns).
+
+    kept: gets the answers that were scored, if they are small.
+    """
     net.eval()
     found: dict[str, list[numpy.ndarray]] = {metric.name: [] for metric in task.metrics}
     with torch.inference_mode(), machine.autocast():
         for batch, examples in batches(task, part, machine.device):
-            for name, values in task.evaluate(net, batch, examples).items():
+            if kept is not None and type(task).evaluate is Task.evaluate:
+                answers = task.answer(net, batch)
+                kept += answers if are_few(answers, len(part)) else []
+                some = task.rows(answers, examples)
+            else:
+                some = task.evaluate(net, batch, examples)
+            for name, values in some.items():
                 found[name].append(values)
     return {name: numpy.concatenate(values) for name, values in found.items() if values}
+
+
+def are_few(answers: Sequence[Answer], count: int) -> bool:
+    """Whether so many answers of this kind are numbers, or labels of few classes."""
+    first = answers[0]
+    return isinstance(first, Number) or (
+        isinstance(first, Label) and count * len(first.probabilities) <= FEW)
 
 
 def point_scores(metrics: Sequence[Metric], found: dict[str, numpy.ndarray]) -> dict[str, float]:

@@ -44,7 +44,7 @@ from lamina.trust import fairness, groups
 
 SLACK = 0.985  # of the minutes are planned for; the rest is for what a noisy machine adds
 LOOKING = 0.08  # of the time for learning may go into scores of the validation part
-JUDGING_SECONDS = 0.6  # of what the test part is compared with, beside the net's own answers
+JUDGING_SECONDS = 0.4  # of what the test part is compared with, beside the net's own answers
 WRITING_SECONDS = 0.5  # of the report and the end of the process
 
 
@@ -288,7 +288,7 @@ def plan_steps(run: Run, budget: Budget, options: Options, parts: Parts, began: 
     trial = min(0.05 * whole, 5.0 if options.target is None else 1.0)  # a target may come soon
     step = measure.choose_machine(run, options, seconds=trial, learning=0.9 * whole)
     evaluation, adjusting = measure.seconds_per_evaluation(run)
-    ending = evaluation * (1 + len(parts.test) / len(parts.validation)) + JUDGING_SECONDS \
+    ending = evaluation * len(parts.test) / len(parts.validation) + JUDGING_SECONDS \
         + fairness.SECONDS * len(options.groups) + WRITING_SECONDS
     allowed = insight.allowance(whole) + measure.seconds_per_gallery(run, budget.minutes)
     evaluation += adjusting + measure.seconds_per_attack(run)

@@ -38,7 +38,7 @@ from lamina.task import Data, Example, Task
 from lamina.task import Facts as BaseFacts
 
 STUDIED = 1000  # training images whose size and pixels are looked at
-COMPARED, COMPARED_FILES = 2000, 500  # images of a baseline; files must be decoded for it
+COMPARED, COMPARED_FILES = 2500, 500  # images of a baseline; files must be decoded for it
 PIXELS = 2**18  # of a batch where nothing is learnt
 
 
@@ -202,11 +202,10 @@ class ImageClassification(Task):
                   test: Sequence[Example]) -> dict[str, dict[str, numpy.ndarray]]:
         """The most frequent class, and the class of the training image whose pixels are nearest."""
         common = Counter(example.target for example in train).most_common(1)[0][0]
-        arrays = isinstance(train[0].input, numpy.ndarray)
-        asked = test if arrays else some(test, COMPARED_FILES)
+        most = COMPARED if isinstance(train[0].input, numpy.ndarray) else COMPARED_FILES
+        asked = some(test, most)
         searched = some(train, neighbours.affordable(
-            len(asked), self.facts.channels * self.facts.size**2,
-            COMPARED if arrays else COMPARED_FILES))
+            len(asked), self.facts.channels * self.facts.size**2, most))
         near = neighbours.nearest(self.encode(searched)["image"], self.encode(asked)["image"])
         copied = [Label(searched[place].target, {searched[place].target: 1.0}) for place in near]
         return {"majority class": self.rows([Label(common, {common: 1.0})] * len(test), test),
