@@ -44,7 +44,8 @@ class Row(Mapping[str, str]):
         return sum(1 for _ in self)
 
     def __repr__(self) -> str:
-        return repr(dict(self))
+        return repr({name: text(cells[self.place]) for name, cells in self.block.columns.items()
+                     if name not in self.hidden})
 
     def __or__(self, other: Mapping[str, Any]) -> dict[str, Any]:
         return {**self, **other}
