@@ -2,10 +2,10 @@
 
 Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks". torch.optim.Muon
 takes one matrix after another, in bfloat16, for which many processors have no arithmetic; here
-matrices of one shape are taken together, and in float32 on a CPU.
+matrices with as many rows are taken together, and in float32 on a CPU.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +30,7 @@ class Muon(Optimizer):
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
         for group in self.param_groups:
-            alike: dict[tuple[int, int], list[tuple[Tensor, Tensor]]] = {}
+            alike: dict[tuple[int, ...], list[tuple[Tensor, Tensor]]] = {}
             for weight in (weight for weight in group["params"] if weight.grad is not None):
                 state = self.state[weight]
                 if not state:
@@ -39,35 +39,43 @@ class Muon(Optimizer):
                 mean.lerp_(weight.grad, 1 - group["momentum"])
                 ahead = weight.grad.lerp(mean, group["momentum"]).flatten(1)
                 wide = ahead.mT if ahead.shape[0] > ahead.shape[1] else ahead
-                alike.setdefault(tuple(wide.shape), []).append((weight, wide))
+                shape = wide.shape if wide.is_cuda else wide.shape[:1]
+                alike.setdefault(tuple(shape), []).append((weight, wide))
             for some in alike.values():
-                steps = orthogonal(torch.stack([wide for _, wide in some]))
-                for (weight, _), step in zip(some, steps, strict=True):
+                for (weight, _), step in zip(some, orthogonal([wide for _, wide in some]),
+                                             strict=True):
                     rows, columns = weight.flatten(1).shape
                     step = step.mT if rows > columns else step
                     weight.add_(step.reshape(weight.shape),
                                 alpha=-group["lr"] * max(1, rows / columns) ** 0.5)
 
 
-def orthogonal(matrices: Tensor) -> Tensor:  # (n, rows, columns), rows <= columns
+def orthogonal(matrices: Sequence[Tensor]) -> Sequence[Tensor]:  # (rows, columns), rows <= columns
     """U Vᵀ of each matrix U S Vᵀ, nearly: its singular values become about 0.7 to 1.2.
 
     By Newton and Schulz: x becomes p x with p = a + b x xᵀ + c (x xᵀ)², five times. On a CPU the
-    p's, no larger than x xᵀ, are multiplied first; bfloat16 is too coarse for that.
+    p's, no larger than x xᵀ, are multiplied first; bfloat16 is too coarse for that. All matrices
+    have as many rows, and on a GPU as many columns too.
     """
-    x = matrices / (matrices.norm(dim=(-2, -1), keepdim=True) + 1e-7)  # no singular value above 1
-    if x.is_cuda:
-        x = x.bfloat16()
+    if matrices[0].is_cuda:
+        x = torch.stack([*matrices])
+        x = (x / size(x)).bfloat16()
         for _ in range(ITERATIONS):
             x = polynomial(x @ x.mT) @ x
-        return x.to(matrices.dtype)
-    gram = x @ x.mT
+        return x.to(matrices[0].dtype)
+    whole = [x / size(x) for x in matrices]
+    gram = torch.stack([x @ x.mT for x in whole])
     product = factor = polynomial(gram)
     for _ in range(ITERATIONS - 1):
         gram = factor @ gram @ factor  # of the x that is due
         factor = polynomial(gram)
         product = factor @ product
-    return product @ x
+    return [one @ x for one, x in zip(product, whole, strict=True)]
+
+
+def size(matrices: Tensor) -> Tensor:
+    """No singular value of a matrix is larger than this."""
+    return matrices.norm(dim=(-2, -1), keepdim=True) + 1e-7
 
 
 def polynomial(gram: Tensor) -> Tensor:  # (n, rows, rows)
