@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy
-from common import spread, write
+from common import claim, spread, write
 from PIL import Image
 
 SIDE = 64  # pixels of the pictures, 12,288 bytes decoded
@@ -160,6 +160,14 @@ def rows(grown: dict[str, dict], larger: dict) -> list[dict[str, str]]:
                          f"{larger['peak_beyond_limit_bytes'] / 1e6:.0f} beyond the limit"}]
 
 
+def claims(larger: dict) -> list[dict]:
+    """What was promised of data 20 times larger than the limit."""
+    return [claim("20 times the limit: MB of memory beyond it",
+                  larger["peak_beyond_limit_bytes"] / 1e6, at_most=500),
+            claim("20 times the limit: the speed, as a share of that in memory",
+                  larger["relative_speed"]["mean"], at_least=0.7)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--share", type=float, default=1.0, help="of the full sizes")
@@ -173,7 +181,8 @@ def main() -> None:
                  for task, (make, count, limit) in sizes.items()}
         larger = beyond(Path(place), asked.share, asked.turns)
     if asked.share == 1:
-        write("scaling", table=rows(grown, larger), growth=grown, beyond_memory=larger)
+        write("scaling", claims=claims(larger), table=rows(grown, larger), growth=grown,
+              beyond_memory=larger)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from torch import nn
 from lamina.budget import Plan, constant, trapezoid
 from lamina.keys import seed_all
 from lamina.learning import Phase, Update
-from lamina.measure import Pace
+from lamina.measure import Pace, evaluations_left
 from lamina.metrics.metric import RMSE
 from lamina.run import Run
 from lamina.source import Batches
@@ -238,6 +238,19 @@ def test_a_disturbance_in_the_middle_does_not_end_a_run(cpu, monkeypatch, spell,
         pass
     assert clock[0] == pytest.approx(27, rel=0.08)
     assert run.phases[0].schedule(run.progress(run.step)) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("target", [None, (RMSE.name, 0.0)])
+def test_the_looks_that_are_left_are_those_that_come(cpu, monkeypatch, target):
+    run = run_of(Line(Line.Settings()), cpu, steps=100, target=target)
+    run.validation, run.evaluations = points(), 3
+    expected, looked = [], []
+    monkeypatch.setattr(run, "validate", lambda: looked.append(run.step) or {RMSE.name: 1.0})
+    for _ in run.train():
+        if run.step < 100:
+            expected.append((run.step, evaluations_left(run)))
+    assert looked == ([34, 67, 100] if target is None else [32, 34, 67, 72, 100])
+    assert expected == [(step, sum(look > step for look in looked)) for step, _ in expected]
 
 
 def test_keyed_randomness_does_not_depend_on_what_ran_before():

@@ -1,5 +1,7 @@
 """Intervals contain the truth as often as they say; damage is counted, named and bounded."""
 
+import gc
+
 import numpy
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from lamina import scoring
 from lamina.errors import UserError
 from lamina.metrics.metric import ACCURACY, RMSE, Metric, improves, ratio
+from lamina.parts import uncollected
 from lamina.task import Example
 
 
@@ -86,6 +89,17 @@ def test_damaged_examples_are_named_and_left_out():
     assert damaged == ["bad: not a number"] * 2
     assert part.batch["x"].tolist() == [e.input for e in part.examples] \
         == [i for i in range(100) if i not in (3, 77)]
+
+
+def test_the_search_for_garbage_pauses_while_data_are_read_and_no_longer():
+    def read():
+        assert not gc.isenabled()
+        raise UserError("unreadable")
+
+    assert gc.isenabled()
+    with pytest.raises(UserError):
+        uncollected()(read)()
+    assert gc.isenabled()
 
 
 def test_nothing_is_encoded_beyond_the_end():

@@ -222,9 +222,8 @@ def evaluations_left(run: Run) -> int:
     """How many times the validation part will be scored before the plan is fulfilled."""
     if run.validation is None:
         return 0
-    start = run.ends[-2] if len(run.ends) > 1 else 0.0
-    inside = max(0.0, (run.plan.progress(run.step) - start) / (1 - start))
-    left = max(1, run.evaluations - math.floor(inside * run.evaluations + 1e-9))
+    done = run.progress(run.step, len(run.phases) - 1) * run.evaluations
+    left = max(1, run.evaluations - math.floor(done + 1e-9))
     if run.target is not None:
-        left += math.isqrt(run.plan.total // LOOK) - math.isqrt(run.step // LOOK)
+        left += max(1, math.isqrt(run.plan.total // LOOK)) - max(1, math.isqrt(run.step // LOOK))
     return left

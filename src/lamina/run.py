@@ -265,10 +265,11 @@ class Run:
         self._phase = index
         return self.phases[index]
 
-    def progress(self, step: int) -> float:
-        """How much of the current phase is done when `step` steps are."""
-        start = self.ends[self._phase - 1] if self._phase else 0.0
-        inside = (self.plan.progress(step) - start) / (self.ends[self._phase] - start)
+    def progress(self, step: int, index: int | None = None) -> float:
+        """How much of the current phase, or of that one, is done when `step` steps are."""
+        index = self._phase if index is None else index
+        start = self.ends[index - 1] if index else 0.0
+        inside = (self.plan.progress(step) - start) / (self.ends[index] - start)
         return min(1.0, max(0.0, inside))
 
     def crosses(self, parts: int, *, ahead: int = 0) -> bool:
