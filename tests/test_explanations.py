@@ -293,10 +293,13 @@ def pooled_three(heat):
 @pytest.mark.parametrize("name", ["row", "attention"])
 @pytest.mark.parametrize("method", [integrated_gradients, ablation])
 def test_the_planted_column_is_found(cases, name, method):
+    """Where a neutral row would get another answer; else no column need speak for this one."""
     probe, places = strongest(cases(name), 40, method)
-    names, _ = grouped(probe)
-    found = numpy.array([probe.names[place] for place in places.tolist()])
-    assert (found == f"c{DECIDES}").mean() >= 0.75  # chance: a sixth; near 0 c2 says little
+    with torch.no_grad():
+        other = best(probe) != probe.outputs(probe.neutral).argmax(1)
+    found = [probe.names[place] for place in places[other].tolist()]
+    assert len(found) >= 12  # of 40
+    assert found.count(f"c{DECIDES}") >= 0.95 * len(found)  # chance: a sixth
 
 
 @pytest.mark.parametrize("name", ["gpt", "lstm"])

@@ -89,7 +89,7 @@ class Case:
     @cached_property
     def test_rows(self) -> dict[str, numpy.ndarray]:
         """What each test example contributes to each metric; the net answers only once."""
-        if (self.labels or self.numbers) and type(self.task).evaluate is Task.evaluate:
+        if (self.labels or self.numbers) and self.task.scored_by_answers:
             return self.task.rows(self.raw_test_answers, self.parts.test.examples)
         return scoring.rows(self.task, self.net, self.parts.test, self.machine)
 

@@ -1,6 +1,7 @@
 """The machine a run learns on: device, precision, threads …; measured or given, then fixed."""
 
 import contextlib
+import ctypes
 import importlib.util
 import os
 import platform
@@ -10,6 +11,7 @@ import sys
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy
 import torch
 
 from lamina.errors import UserError
@@ -52,7 +54,13 @@ def machine(*, device: str = "auto", precision: str = "auto", threads: int = 0,
 
     threads: of the CPU; 0 leaves torch's own choice, or `enough` where that is less.
     UserError: a device that this torch does not have; compile where nothing can compile.
+
+    From then on this process takes numbers below 1e-38 for 0: a CPU is many times slower with them,
+    and where a gradient has died out an optimizer's running means decay to just those.
     """
+    for kind in (numpy.float32, numpy.float64):
+        numpy.finfo(kind)  # NumPy before 2.4 warns if it is first asked when there are none
+    torch.set_flush_denormal(True)  # in this thread and in those it starts, torch's own too
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -100,6 +108,15 @@ def peak_memory_bytes() -> int:
     unit = 1 if sys.platform == "darwin" else 1024
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     return held + (torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0)
+
+
+def give_memory_back() -> None:
+    """Let the system have what is free inside this process; for when one kind of work is over.
+
+    glibc keeps it in pieces that fit what was asked for before, not what comes next.
+    """
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def versions() -> dict[str, str]:

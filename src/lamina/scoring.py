@@ -119,7 +119,7 @@ def rows(task: Task, net: nn.Module, part: Part, machine: Machine,
     found: dict[str, list[numpy.ndarray]] = {metric.name: [] for metric in task.metrics}
     with torch.inference_mode(), machine.autocast():
         for batch, examples in batches(task, part, machine.device):
-            if kept is not None and type(task).evaluate is Task.evaluate:
+            if kept is not None and task.scored_by_answers:
                 answers = task.answer(net, batch)
                 kept += answers if are_few(answers, len(part)) else []
                 some = task.rows(answers, examples)

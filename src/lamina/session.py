@@ -132,6 +132,7 @@ class Session:
     def build(self, task: Task, parts: Parts, net: nn.Module, place: device.Machine, plan: Plan,
               evaluations: int) -> None:
         options = Options.make(self.settings["options"])
+        device.give_memory_back()
         self.parts = parts
         self.run = Run(task, net, parts.train, parts.validation, machine=place, plan=plan,
                        folder=self.folder, evaluations=evaluations,
@@ -208,6 +209,7 @@ class Session:
     def conclude(self) -> dict[str, Any]:
         """Judge the best weights on the test part, once; write the model file and the report."""
         run, concluding = self.run, time.monotonic()
+        device.give_memory_back()
         self.settings["steps"] = str(run.plan)
         self.settings["repeat"] = self.repeat()
         storage.write_json(self.folder / "settings.json", self.settings)

@@ -21,7 +21,7 @@ from torch import Tensor
 from lamina import storage
 
 SMALL = 64  # bytes of a row that stay in memory in any case: its Example weighs more
-PIECE = 1 << 23  # bytes of a tensor that are looked at together, where all of it is
+PIECE = 1 << 21  # bytes of a tensor that are looked at together, where all of it is
 
 
 class OnDisk:

@@ -142,6 +142,12 @@ class Task(ABC):
         """For each metric, what each example contributes to it: (examples, columns)."""
         return self.rows(self.answer(net, batch), examples)
 
+    @property
+    def scored_by_answers(self) -> bool:
+        """Whether `evaluate` asks for nothing but answers; then they need be asked for only once,
+        for the scores and for whatever else looks at them."""
+        return type(self).evaluate is Task.evaluate
+
     def rows(self, answers: Sequence[Answer],
              examples: Sequence[Example]) -> dict[str, numpy.ndarray]:
         """The metrics' rows of these answers beside the examples' targets."""

@@ -32,6 +32,15 @@ def test_dlinear_with_equal_weights_is_one_linear_layer():
     torch.testing.assert_close(split(window), whole(window), atol=1e-5, rtol=1e-5)
 
 
+def test_the_moving_average_repeats_the_ends():
+    torch.manual_seed(0)
+    net, window = forecast.DLinear(channels=2, context=40, size=5), torch.randn(3, 2, 40)
+    reach = forecast.SMOOTHED // 2
+    for time in (0, 1, 20, 39):
+        around = [min(39, max(0, time + step)) for step in range(-reach, reach + 1)]
+        torch.testing.assert_close((window @ net.smoothing)[..., time], window[..., around].mean(2))
+
+
 def test_gaps_hold_the_last_value_and_the_first_one_at_the_start():
     given = torch.tensor([[NAN, 1, NAN, NAN, 4], [NAN, NAN, NAN, NAN, NAN]])
     assert forecast.filled(given).tolist() == [[1, 1, 1, 1, 4], [0, 0, 0, 0, 0]]

@@ -13,7 +13,7 @@ import torch
 
 from lamina.checks import likeness, shingles
 from lamina.checks.checked import Checked, share
-from lamina.checks.material import PARTS, Material
+from lamina.checks.material import CHUNK, PARTS, Material
 from lamina.checks.spectrogram import fingerprint
 from lamina.findings import Finding, Sighting
 from lamina.scoring import named
@@ -70,16 +70,14 @@ def pictures(material: Material) -> Pool:
     filled = [pixels for _, pixels in found if len(pixels)]
     if len({pixels.shape[1:] for pixels in filled}) != 1:
         return Pool(part, place, *numpy.zeros((2, 0), int), numpy.zeros(0, bool))
-    grey = numpy.concatenate([
-        pixels[:, 0] if pixels.shape[1] == 1 else pixels.mean(1).astype(numpy.uint8)
-        for pixels in filled])
-    waves = likeness.spectrum(grey)
+    colours = numpy.concatenate(filled)
+    waves = numpy.concatenate([likeness.spectrum(some.mean(1).astype(numpy.uint8)) for some in
+                               numpy.array_split(colours, max(1, colours.size // CHUNK))])
     lively = numpy.flatnonzero((waves != 0).any(1))  # one-colour pictures are all alike
     first, second = (lively[pair] for pair in likeness.near(waves[lively], HASHES,
                                                             end=material.end))
-    colours = numpy.concatenate(filled)
     distance, same = [numpy.zeros(0)], [numpy.zeros(0, bool)]
-    for a, b in likeness.chunks(first, second):
+    for a, b in likeness.chunks(first, second, max(1, CHUNK // colours[0].size)):
         distance.append(numpy.linalg.norm(likeness.centred(colours[a])
                                           - likeness.centred(colours[b]), axis=1))
         same.append((colours[a] == colours[b]).reshape(len(a), -1).all(1))

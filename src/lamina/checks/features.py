@@ -3,7 +3,7 @@
 import numpy
 
 from lamina.checks.likeness import centred
-from lamina.checks.material import Material
+from lamina.checks.material import CHUNK, Material
 from lamina.keys import numpy_generator
 from lamina.media import table
 
@@ -27,7 +27,7 @@ def of_pictures(material: Material, name: str) -> tuple[numpy.ndarray, Features]
         some = numpy_generator(0, "features", name).permutation(len(places))[:MOST_PICTURES]
         places, pixels = places[numpy.sort(some)], pixels[numpy.sort(some)]
     columns: dict[str, list[numpy.ndarray]] = {}
-    for some in numpy.array_split(pixels, max(1, len(pixels) // 4096)):
+    for some in numpy.array_split(pixels, max(1, pixels.size // CHUNK)):
         for key, values in measured(some).items():
             columns.setdefault(key, []).append(values)
     return places, {key: numpy.concatenate(values) for key, values in columns.items()}

@@ -26,9 +26,7 @@ def spectrum(pictures: numpy.ndarray) -> numpy.ndarray:
     """
     height, width = pictures.shape[1:]
     waves = numpy.kron(cosines(height), cosines(width))[1:].T
-    flat = pictures.reshape(len(pictures), -1)
-    return numpy.concatenate([unit(some.astype(numpy.float32) @ waves) for some in
-                              numpy.array_split(flat, max(1, len(flat) // 4096))])
+    return unit(pictures.reshape(len(pictures), -1).astype(numpy.float32) @ waves)
 
 
 def cosines(size: int) -> numpy.ndarray:

@@ -21,7 +21,7 @@ SIDE = 32  # pixels at most, of the pictures that checks compare
 # Examples that a second allows to look at, so that a machine's load changes no finding.
 PER_SECOND = {"decoded": 45_000, "image": 100, "sound": 100, "text": 1_000, "row": 8_000}
 BYTES_PER_SECOND = 40_000_000  # of decoded pictures
-CHUNK = 8_000_000  # pixels that are scaled down together
+CHUNK = 1_000_000  # numbers of pixels that are worked on together
 
 
 @dataclass
@@ -129,9 +129,12 @@ class Material:
             if len(places) == len(encoded) and max(encoded.shape[2:]) <= SIDE:
                 return places, encoded[:].numpy()
             size = max(1, CHUNK // encoded.shape[1:].numel())
-            found = [smaller(encoded[torch.from_numpy(places[start : start + size])])
-                     for start in range(0, max(1, len(places)), size)]
-            return places, torch.cat(found).numpy()
+            found = torch.empty(len(places), encoded.shape[1],
+                                *(min(SIDE, side) for side in encoded.shape[2:]), dtype=torch.uint8)
+            for start in range(0, len(places), size):
+                some = slice(start, start + size)
+                found[some] = smaller(encoded[torch.from_numpy(places[some])])
+            return places, found.numpy()
         places, found = [], []
         for place, example in self.examples(name):
             try:

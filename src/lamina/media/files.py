@@ -1,13 +1,16 @@
 """Files of a data set, in a folder or inside an archive that is never unpacked onto the disk."""
 
 import gzip
+import os
 import tarfile
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2")
+HIDDEN = (".", "__MACOSX")  # how names of files and folders begin that are no data
 LARGEST_FILE = 1 << 30  # bytes of one file of an archive, unpacked
 LARGEST_TAR = 8 << 30  # bytes of all files of a tar archive, which are held in memory
 
@@ -52,18 +55,25 @@ def listing(path: Path, suffixes: tuple[str, ...] = ()) -> list[File]:
 
     suffixes: lower-case endings that are wanted; every file where there are none.
     """
+    def wanted(name: str) -> bool:
+        return not suffixes or name.lower().endswith(suffixes)
+
     if path.is_dir():
-        found = [File(Path(f)) for f in path.rglob("*") if f.is_file()]
-        inside = [f.path.relative_to(path).parts for f in found]
-    elif is_archive(path):
-        found = [File(path, member) for member in _archive(path)]
-        inside = [f.parts for f in found]
-    else:
-        found, inside = [File(path)], [(path.name,)]
-    kept = [f for f, parts in zip(found, inside, strict=True)
-            if not any(part.startswith((".", "__MACOSX")) for part in parts)
-            and (not suffixes or f.name.lower().endswith(suffixes))]
-    return sorted(kept, key=lambda f: f.name)
+        return [File(Path(name)) for name in sorted(filter(wanted, _seen(path)))]
+    if not is_archive(path):
+        return [File(path)] if wanted(str(path)) and not path.name.startswith(HIDDEN) else []
+    return [File(path, member) for member in sorted(filter(wanted, _archive(path)))
+            if not any(part.startswith(HIDDEN) for part in PurePosixPath(member).parts)]
+
+
+def _seen(folder: Path) -> Iterator[str]:
+    """The files below a folder, as paths; strings, as there may be millions."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(HIDDEN)]
+        for name in files:
+            found = os.path.join(place, name)
+            if not name.startswith(HIDDEN) and os.path.isfile(found):
+                yield found
 
 
 def unpacked(file: File) -> bytes:

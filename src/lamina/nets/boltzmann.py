@@ -10,7 +10,9 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, linear, softplus
+from torch.nn.functional import linear, softplus
+
+from lamina.nets.dropout import dropout
 
 
 class BoltzmannMachine(nn.Module):

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from lamina.nets.dropout import Dropout
 from lamina.nets.gpt import rotate, rotations
 
 Memory = tuple[Tensor, ...]
@@ -41,7 +42,7 @@ class RNN(nn.Module):
     def __init__(self, vocabulary: int, *, layers: int, width: int, dropout: float):
         super().__init__()
         self.embedding = embedding(vocabulary, width)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
         state = 2 * width
         self.encoder = nn.GRU(width, state, layers, batch_first=True, bidirectional=True,
                               dropout=dropout if layers > 1 else 0.0)
@@ -116,7 +117,7 @@ class Transformer(nn.Module):
                              f"and heads {heads}")
         self.depth = width // heads
         self.embedding = embedding(vocabulary, width)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
         self.encoder = nn.ModuleList(Encoder(width, heads, dropout) for _ in range(layers))
         self.decoder = nn.ModuleList(Decoder(width, heads, dropout) for _ in range(layers))
         self.read, self.written = nn.LayerNorm(width), nn.LayerNorm(width)
@@ -180,7 +181,7 @@ class Encoder(nn.Module):
         self.heads = heads
         self.norm, self.look, self.mix = attending(width, 3)
         self.feed_forward = FeedForward(width, dropout)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
 
     def forward(self, x: Tensor, turns: tuple[Tensor, Tensor], seen: Tensor) -> Tensor:
         """The residual path (batch, time, width) after this layer; seen: (batch, 1, 1, time)."""
@@ -200,7 +201,7 @@ class Decoder(nn.Module):
         self.cross_norm, self.ask, self.cross_mix = attending(width, 1)
         self.memory = linear(width, 2 * width)
         self.expand = FeedForward(width, dropout)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
 
     def remember(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values of what was read, each (batch, heads, source, depth)."""
@@ -240,7 +241,7 @@ class FeedForward(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.expand, self.contract = linear(width, 2 * width), linear(2 * width, width)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:  # (batch, time, width) both ways
         return x + self.drop(self.contract(self.expand(self.norm(x)).relu()))

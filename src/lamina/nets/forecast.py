@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lamina.nets.dropout import Dropout
+
 SMOOTHED = 25  # steps of the moving average, as in Zeng et al. 2023
 ENOUGH = 100  # values of the validation part that widths are fitted on
 SMALLEST = 1e-5  # variance of a window, so that a constant one divides by no zero
@@ -101,11 +103,18 @@ class DLinear(nn.Module):
         super().__init__()
         self.trend = nn.Linear(channels * context, size)
         self.rest = nn.Linear(channels * context, size)
+        # as a matrix (time, time): on a CPU a product is several times faster than pooling
+        self.register_buffer("smoothing", smoothed(torch.eye(context)), persistent=False)
 
     def forward(self, window: Tensor) -> Tensor:  # (batch, channels, time) -> (batch, size)
-        around = functional.pad(window, (SMOOTHED // 2, SMOOTHED // 2), mode="replicate")
-        trend = functional.avg_pool1d(around, SMOOTHED, stride=1)
+        trend = window @ self.smoothing
         return self.trend(trend.flatten(1)) + self.rest((window - trend).flatten(1))
+
+
+def smoothed(series: Tensor) -> Tensor:
+    """The moving average over SMOOTHED values of each row, (rows, time), its ends repeated."""
+    around = functional.pad(series, (SMOOTHED // 2, SMOOTHED // 2), mode="replicate")
+    return functional.avg_pool1d(around, SMOOTHED, stride=1)
 
 
 class LSTM(nn.Module):
@@ -117,7 +126,7 @@ class LSTM(nn.Module):
         self.patch = patch
         self.cells = nn.LSTM(channels * patch, width, layers, batch_first=True,
                              dropout=dropout if layers > 1 else 0.0)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.future = nn.Linear(width, size)
 
     def forward(self, window: Tensor) -> Tensor:  # (batch, channels, time) -> (batch, size)
@@ -138,7 +147,7 @@ class PatchTransformer(nn.Module):
         count = patch_count(context, patch)
         self.embedding = nn.Linear(channels * patch, width)
         self.place = nn.Parameter(torch.empty(count, width).uniform_(-0.02, 0.02))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         layer = nn.TransformerEncoderLayer(width, heads, 4 * width, dropout, functional.gelu,
                                            batch_first=True, norm_first=True)
         self.blocks = nn.TransformerEncoder(layer, layers, nn.LayerNorm(width),

@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, layer_norm, pad, scaled_dot_product_attention
+from torch.nn.functional import layer_norm, pad, scaled_dot_product_attention
+
+from lamina.nets.dropout import dropout
 
 REACH = 3  # tokens before each one that the convolution sees
 
@@ -71,7 +73,8 @@ class GPT(nn.Module):
         """Each vector with what the convolution makes of it and the REACH before it, nothing where
         there are none; and the last REACH vectors."""
         known = pad(x, (0, 0, REACH, 0)) if before is None else torch.cat((before, x), 1)
-        windows = known.unfold(1, REACH + 1, 1)  # (batch, time, width, REACH + 1)
+        # (batch, time, width, REACH + 1); as `unfold`, whose backward pass takes far longer
+        windows = torch.stack([known[:, i : i + x.shape[1]] for i in range(REACH + 1)], -1)
         return x + self.convolution(windows.flatten(2)), known[:, -REACH:]
 
     def attention(self, x: Tensor) -> Tensor:  # (layers, batch, heads, time, time)

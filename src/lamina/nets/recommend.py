@@ -9,6 +9,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from lamina.nets.dropout import Dropout
 from lamina.nets.gpt import Block, rotations
 
 AGES = 24  # stretches of a history, each half as long again as the one after it
@@ -171,7 +172,7 @@ class Recommender(nn.Module):
         self.own = nn.Embedding(known + 1, width, padding_idx=0)  # of each known user
         self.bias = nn.Embedding(items + 1, 1, padding_idx=0)
         self.scale = nn.Parameter(torch.zeros(()))  # a logarithm
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.memory = Memory(known, entries)
         self.register_buffer("popularity", torch.zeros(items))  # how many users took each
         nn.init.zeros_(self.own.weight)

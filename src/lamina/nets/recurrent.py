@@ -1,7 +1,8 @@
 """Recurrent nets: they read one step at a time and carry a state."""
 
 from torch import Tensor, nn
-from torch.nn.functional import dropout
+
+from lamina.nets.dropout import dropout
 
 State = tuple[Tensor, Tensor]  # hidden and cell values, each (layers, batch, width)
 

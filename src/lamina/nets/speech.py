@@ -14,6 +14,7 @@ from torch.nn import functional
 from torch.nn.functional import scaled_dot_product_attention
 
 from lamina.nets.ctc import BLANK, Prefix
+from lamina.nets.dropout import Dropout
 from lamina.nets.gpt import rotate, rotations
 from lamina.nets.spectrogram import LogMel, SpecAugment, normalized, within
 
@@ -44,7 +45,7 @@ class Recognizer(nn.Module):
                  decoder: "Decoder | None" = None):
         super().__init__()
         self.features, self.augment, self.front, self.encoder = features, augment, front, encoder
-        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(encoder.features, symbols))
+        self.head = nn.Sequential(Dropout(dropout), nn.Linear(encoder.features, symbols))
         self.decoder = decoder
 
     def forward(self, samples: Tensor, length: Tensor) -> Heard:
@@ -98,7 +99,7 @@ class BidirectionalLSTM(nn.Module):
     def __init__(self, width: int, *, layers: int, dropout: float):
         super().__init__()
         widths = [width] + [2 * width] * layers
-        self.norms, self.dropout = nn.ModuleList(map(nn.LayerNorm, widths)), nn.Dropout(dropout)
+        self.norms, self.dropout = nn.ModuleList(map(nn.LayerNorm, widths)), Dropout(dropout)
         self.ahead, self.back = (nn.ModuleList(nn.LSTM(before, width, batch_first=True)
                                                for before in widths[:-1]) for _ in range(2))
         self.features = 2 * width
@@ -131,7 +132,7 @@ class Conformer(nn.Module):
             raise ValueError(f"expected a width divisible by twice the heads, got width {width} "
                              f"and heads {heads}")
         self.depth, self.features = width // heads, width
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.blocks = nn.ModuleList(ConformerBlock(width, heads, dropout, kernel)
                                     for _ in range(layers))
 
@@ -149,16 +150,16 @@ class ConformerBlock(nn.Module):
 
     def __init__(self, width: int, heads: int, dropout: float, kernel: int):
         super().__init__()
-        self.heads, self.dropout = heads, nn.Dropout(dropout)
+        self.heads, self.dropout = heads, Dropout(dropout)
         self.before, self.after = (nn.Sequential(
-            nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.SiLU(), nn.Dropout(dropout),
-            nn.Linear(4 * width, width), nn.Dropout(dropout)) for _ in range(2))
+            nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.SiLU(), Dropout(dropout),
+            nn.Linear(4 * width, width), Dropout(dropout)) for _ in range(2))
         self.attended, self.convolved, self.norm = (nn.LayerNorm(width) for _ in range(3))
         self.look, self.output = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.gate = nn.Linear(width, 2 * width)
         self.depthwise = nn.Conv1d(width, width, kernel, padding=kernel // 2, groups=width)
         self.point = nn.Sequential(nn.LayerNorm(width), nn.SiLU(), nn.Linear(width, width),
-                                   nn.Dropout(dropout))
+                                   Dropout(dropout))
 
     def forward(self, x: Tensor, real: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
         """The residual path (batch, time, width) after this block; real: (batch, time)."""
@@ -211,9 +212,9 @@ class Decoder(nn.Module):
         self.key = nn.Linear(features, width)
         self.place = nn.Conv1d(1, width, kernel, padding=kernel // 2, bias=False)
         self.energy = nn.Linear(width, 1, bias=False)
-        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(width + features, width),
+        self.head = nn.Sequential(Dropout(dropout), nn.Linear(width + features, width),
                                   nn.Tanh(), nn.Linear(width, symbols))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, encoded: Tensor, frames: Tensor, symbols: Tensor) -> Tensor:
         """Logits (batch, time + 1, symbols) of each of the symbols (batch, time) and of the end."""

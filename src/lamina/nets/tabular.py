@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lamina.nets.dropout import Dropout, dropout
+
 
 class RowNet(nn.Module):
     """Columns to vectors, a body that mixes them, and one linear head for each member.
@@ -74,7 +76,7 @@ def multilayer(members: Members, *, width: int, depth: int, dropout: float) -> n
     layers: list[nn.Module] = [members]
     before = members.scale.shape[1]
     for _ in range(depth):
-        layers += [nn.Linear(before, width), nn.ReLU(), nn.Dropout(dropout)]
+        layers += [nn.Linear(before, width), nn.ReLU(), Dropout(dropout)]
         before = width
     return nn.Sequential(*layers)
 
@@ -92,7 +94,7 @@ class ResidualBlock(nn.Module):
     def __init__(self, width: int, *, dropout: float):
         super().__init__()
         self.change = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.ReLU(),
-                                    nn.Dropout(dropout), nn.Linear(2 * width, width))
+                                    Dropout(dropout), nn.Linear(2 * width, width))
 
     def forward(self, x: Tensor) -> Tensor:  # (batch, members, width), as x
         return x + self.change(x)
@@ -139,5 +141,5 @@ class AttentionBlock(nn.Module):
             query, key, value, dropout_p=self.dropout if self.training else 0.0)
         x = x + self.mix(seen.transpose(1, 2).flatten(2))
         value, gate = self.gate(self.gate_norm(x)).chunk(2, dim=2)
-        hidden = functional.dropout(value * functional.relu(gate), self.dropout, self.training)
+        hidden = dropout(value * functional.relu(gate), self.dropout, self.training)
         return x + self.back(hidden)

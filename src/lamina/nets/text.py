@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding_bag, pad, rms_norm
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from lamina.nets.dropout import Dropout
+
 PADDING, UNKNOWN, FIRST = 0, 1, 2  # tokens: none, a word with nothing known of it, the first one
 
 
@@ -32,7 +34,7 @@ class TextNet(nn.Module):
         super().__init__()
         self.embedding, self.encoder, self.window = embedding, encoder, window
         self.votes = votes
-        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(2 * features, labels))
+        self.head = nn.Sequential(Dropout(dropout), nn.Linear(2 * features, labels))
 
     def forward(self, tokens: Tensor, length: Tensor) -> Tensor:  # (batch, labels)
         """tokens: whole numbers (batch, time), of which the first `length` (batch,) are real."""
@@ -96,7 +98,7 @@ class Words(nn.Module):
         nn.init.zeros_(self.table.weight[PADDING].detach())
         nn.init.zeros_(self.votes.weight)
         self.register_buffer("made_of", made_of, persistent=False)
-        self.hidden, self.dropout = hidden, nn.Dropout(dropout)
+        self.hidden, self.dropout = hidden, Dropout(dropout)
 
     def forward(self, tokens: Tensor) -> Tensor:  # (batch, time) -> (batch, time, width + labels)
         if self.training and self.hidden:
@@ -184,7 +186,7 @@ class AttentionBlock(nn.Module):
 
     def __init__(self, width: int, heads: int, dropout: float):
         super().__init__()
-        self.heads, self.dropout = heads, nn.Dropout(dropout)
+        self.heads, self.dropout = heads, Dropout(dropout)
         self.look = nn.Linear(width, 3 * width, bias=False)  # queries, keys and values
         self.output = nn.Linear(width, width, bias=False)
         self.expand, self.contract = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)

@@ -7,6 +7,8 @@ of a picture does not depend on the other pictures of its batch.
 import torch
 from torch import Tensor, nn
 
+from lamina.nets.dropout import Dropout
+
 
 class ResidualGenerator(nn.Module):
     """Halves the picture twice, refines it in residual blocks, doubles it twice.
@@ -72,7 +74,7 @@ class UNetGenerator(nn.Module):
             inner = wide if level == depth - 1 else 2 * wide  # the skip comes beside it
             self.up.append(nn.Sequential(*doubling(inner, outer if level else width)))
         for level in range(4, depth - 1):  # three of the paper's eight; none in small pictures
-            self.up[level].append(nn.Dropout(0.5))
+            self.up[level].append(Dropout(0.5))
         self.out = nn.Sequential(
             nn.Conv2d(width + channels, channels, 3, padding=1, padding_mode="reflect"), nn.Tanh())
         self.apply(start_small)
