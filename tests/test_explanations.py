@@ -17,7 +17,6 @@ from lamina.device import machine
 from lamina.errors import UserError
 from lamina.explanations import attribution, gallery, importance, tokens
 from lamina.explanations.attribution import ablation, integrated_gradients
-from lamina.explanations.rows import grouped
 from lamina.nets.average import Averaged
 from lamina.nets.gpt import GPT, rotations
 from lamina.options import Options
