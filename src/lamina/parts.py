@@ -14,7 +14,7 @@ from lamina import numbers
 from lamina.learning import Batch
 from lamina.scoring import Part, check_damage, encode
 from lamina.splits import PARTS, content, share
-from lamina.store import Stored, free_memory, pieces
+from lamina.store import Stored, free_memory, is_stored, pieces
 from lamina.task import Data, Example, Task
 
 
@@ -31,6 +31,11 @@ class Parts:
     def training(self) -> Part:
         """The training part with its examples."""
         return Part(self.data.train, self.train)
+
+    @property
+    def stored(self) -> bool:
+        """Whether any of them is in a file."""
+        return any(map(is_stored, (self.train, self.validation.batch, self.test.batch)))
 
     def summary(self, source: str) -> dict[str, Any]:
         """What settings.json, the model file and the report say of the data."""

@@ -133,6 +133,7 @@ class Session:
               evaluations: int) -> None:
         options = Options.make(self.settings["options"])
         device.give_memory_back()
+        device.keep_memory(scarce=parts.stored)
         self.parts = parts
         self.run = Run(task, net, parts.train, parts.validation, machine=place, plan=plan,
                        folder=self.folder, evaluations=evaluations,
