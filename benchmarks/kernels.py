@@ -106,7 +106,7 @@ def flattened() -> tuple[Work, Work]:
 
     def channels_first(images: torch.Tensor) -> torch.Tensor:
         maps = functional.max_pool2d(net.convolution(images), 2).relu()
-        return net.out(net.hidden(maps.flatten(1)).relu())
+        return net.out(net.dense(maps.flatten(1)).relu())
 
     return both_ways(channels_first, images), both_ways(net, images)
 

@@ -171,7 +171,7 @@ def test_tutorial_net_pools_before_relu_to_the_same_end():
     net, given = TutorialCNN(1, 28, 10), torch.randn(4, 1, 28, 28)
     maps = torch.nn.functional.max_pool2d(net.convolution(given).relu(), 2)
     flat = maps.permute(0, 2, 3, 1).flatten(1)  # as Keras has images: channels last
-    expected = net.out(net.hidden(flat).relu())
+    expected = net.out(net.dense(flat).relu())
     assert torch.equal(net(given), expected)
     weights = list(net.parameters())
     for one, other in zip(torch.autograd.grad(net(given).square().sum(), weights),

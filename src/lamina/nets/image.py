@@ -20,16 +20,16 @@ class TutorialCNN(nn.Module):
     def __init__(self, channels: int, size: int, labels: int):
         super().__init__()
         self.convolution = nn.Conv2d(channels, 32, 3)
-        self.hidden = nn.Linear(32 * ((size - 2) // 2) ** 2, 128)
+        self.dense = nn.Linear(32 * ((size - 2) // 2) ** 2, 128)
         self.out = nn.Linear(128, labels)
-        for layer in (self.convolution, self.hidden, self.out):
+        for layer in (self.convolution, self.dense, self.out):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
 
     def forward(self, image: Tensor) -> Tensor:
         # pooled before relu: the same, as relu is monotone, with a quarter of the work
         maps = nn.functional.max_pool2d(self.convolution(image), 2).permute(0, 2, 3, 1)
-        return self.out(self.hidden(maps.flatten(1).relu()).relu())
+        return self.out(self.dense(maps.flatten(1).relu()).relu())
 
 
 class TanhCNN(nn.Module):
