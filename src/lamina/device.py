@@ -117,7 +117,7 @@ def keep_memory(*, scarce: bool) -> None:
     where memory is scarce.
 
     glibc would return it and ask anew, and the system hands memory out by pages of 4 KB, one
-    interruption each: of small nets on a virtual machine that can be a third of a step.
+    interruption each: on a virtual machine up to a third of a step.
     """
     with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library
         library = ctypes.CDLL(None)

@@ -11,7 +11,7 @@ from lamina.probe import Probe
 
 ENOUGH = 0.01  # completeness error that is accepted
 STEPS = (32, 128, 512, 2048)  # of the integral; more are tried until the error is small
-AT_ONCE = 1 << 21  # numbers of the inputs that are worked on at the same time
+AT_ONCE = 1 << 19  # numbers of the inputs that are worked on at the same time
 
 
 @dataclass(frozen=True)
