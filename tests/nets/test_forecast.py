@@ -32,13 +32,16 @@ def test_dlinear_with_equal_weights_is_one_linear_layer():
     torch.testing.assert_close(split(window), whole(window), atol=1e-5, rtol=1e-5)
 
 
-def test_the_moving_average_repeats_the_ends():
+@pytest.mark.parametrize("context", [40, forecast.SHORT + 1])
+def test_the_moving_average_repeats_the_ends(context):
     torch.manual_seed(0)
-    net, window = forecast.DLinear(channels=2, context=40, size=5), torch.randn(3, 2, 40)
-    reach = forecast.SMOOTHED // 2
-    for time in (0, 1, 20, 39):
-        around = [min(39, max(0, time + step)) for step in range(-reach, reach + 1)]
-        torch.testing.assert_close((window @ net.smoothing)[..., time], window[..., around].mean(2))
+    net, window = forecast.DLinear(channels=2, context=context, size=5), torch.randn(3, 2, context)
+    reach, last = forecast.SMOOTHED // 2, context - 1
+    around = [[min(last, max(0, time + step)) for step in range(-reach, reach + 1)]
+              for time in range(context)]
+    trend = window[..., torch.tensor(around)].mean(3)
+    torch.testing.assert_close(net(window), net.trend(trend.flatten(1))
+                               + net.rest((window - trend).flatten(1)), atol=1e-5, rtol=1e-5)
 
 
 def test_gaps_hold_the_last_value_and_the_first_one_at_the_start():

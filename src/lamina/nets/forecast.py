@@ -16,6 +16,7 @@ from torch.nn import functional
 from lamina.nets.dropout import Dropout
 
 SMOOTHED = 25  # steps of the moving average, as in Zeng et al. 2023
+SHORT = 1024  # steps of a window whose moving average is a product with a matrix
 ENOUGH = 100  # values of the validation part that widths are fitted on
 SMALLEST = 1e-5  # variance of a window, so that a constant one divides by no zero
 
@@ -103,16 +104,18 @@ class DLinear(nn.Module):
         super().__init__()
         self.trend = nn.Linear(channels * context, size)
         self.rest = nn.Linear(channels * context, size)
-        # as a matrix (time, time): on a CPU a product is several times faster than pooling
-        self.register_buffer("smoothing", smoothed(torch.eye(context)), persistent=False)
+        # as a matrix (time, time): of short windows a product is several times faster on a CPU
+        short = context <= SHORT
+        self.register_buffer("smoothing", smoothed(torch.eye(context)) if short else None,
+                             persistent=False)
 
     def forward(self, window: Tensor) -> Tensor:  # (batch, channels, time) -> (batch, size)
-        trend = window @ self.smoothing
+        trend = smoothed(window) if self.smoothing is None else window @ self.smoothing
         return self.trend(trend.flatten(1)) + self.rest((window - trend).flatten(1))
 
 
 def smoothed(series: Tensor) -> Tensor:
-    """The moving average over SMOOTHED values of each row, (rows, time), its ends repeated."""
+    """The moving average over SMOOTHED values along the time, (..., time), its ends repeated."""
     around = functional.pad(series, (SMOOTHED // 2, SMOOTHED // 2), mode="replicate")
     return functional.avg_pool1d(around, SMOOTHED, stride=1)
 
