@@ -34,7 +34,7 @@ def main() -> None:
     rows = []
     for name, make in KERNELS.items():
         theirs, ours = make()
-        seconds = in_turns(given.repeats, theirs, ours)
+        seconds = timed(given.repeats, theirs, ours)
         rows.append({"": name, "torch, ms": f"{1000 * seconds[0]:.2f}",
                      "Lamina, ms": f"{1000 * seconds[1]:.2f}",
                      "times faster": f"{seconds[0] / seconds[1]:.1f}"})
@@ -42,8 +42,8 @@ def main() -> None:
     write("kernels", threads=1, table=rows)
 
 
-def in_turns(repeats: int, *sides: Work) -> list[float]:
-    """Median seconds of each side, after a tenth as many calls that warm up."""
+def timed(repeats: int, *sides: Work) -> list[float]:
+    """Median seconds of each side, called in turns, after a tenth as many calls that warm up."""
     times: list[list[float]] = [[] for _ in sides]
     for turn in range(repeats + repeats // 10 + 1):
         for side, taken in zip(sides, times, strict=True):
