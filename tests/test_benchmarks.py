@@ -59,6 +59,20 @@ def test_a_script_judges_its_runs_and_makes_a_table(name, monkeypatch):
     assert all(isinstance(cell, str) for row in written["table"] for cell in row.values())
 
 
+def test_the_script_of_kernels_times_both_ways_of_each(monkeypatch):
+    import kernels
+
+    written, threads = {}, torch.get_num_threads()
+    monkeypatch.setattr(kernels, "write", lambda name, **document: written.update(document))
+    monkeypatch.setattr(sys, "argv", ["kernels.py", "--repeats", "1"])
+    try:
+        kernels.main()
+    finally:
+        torch.set_num_threads(threads)
+    assert [row[""] for row in written["table"]] == list(kernels.KERNELS)
+    assert all(float(row["torch, ms"]) > 0 < float(row["Lamina, ms"]) for row in written["table"])
+
+
 def test_the_script_for_a_gpu_runs_tiny_without_one(monkeypatch, tmp_path):
     import common
     import gpu

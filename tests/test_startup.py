@@ -99,7 +99,8 @@ def test_the_net_answers_each_test_example_once(prepared, cpu):
         seen += len(given[0])
 
     net.register_forward_hook(count)
-    judge.verdict(Case(SimpleNamespace(task=task, machine=cpu, answers=[]), net, parts, Options()))
+    case = Case(SimpleNamespace(task=task, machine=cpu, answers=[]), net, parts, Options())
+    assert judge.verdict(case).chosen.made
     first = 1  # whose answer tells what kind of answers there are
     assert seen == len(parts.test) + len(parts.validation) + first
 

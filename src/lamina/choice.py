@@ -22,14 +22,43 @@ COMMON, TYPICAL = "Typical mistakes", "Typical"
 Pair = tuple[Example, Answer]
 
 
-def answers(case: Case, rows: dict[str, numpy.ndarray]) -> list[Shown]:
-    """Answers to test examples, the most instructive first; rows: of the metrics, per example."""
+class Chosen:
+    """Answers to test examples, the most instructive of each sort first, made while there is time.
+
+    rows: of the metrics, per example.
+    """
+
+    def __init__(self, case: Case, rows: dict[str, numpy.ndarray]):
+        self.coming = answers(case, rows)
+        self.made: list[Shown] = []
+        self.slowest = 0.0  # seconds that one took
+
+    def make(self, seconds: float) -> None:
+        """Go on for as many as fit into that time, all as slow as the slowest so far; the very
+        first is made in any case."""
+        end = time.monotonic() + seconds
+        while not self.made or time.monotonic() + self.slowest <= end:
+            began = time.monotonic()
+            one = next(self.coming, None)
+            if one is None:
+                return
+            self.made.append(one)
+            self.slowest = max(self.slowest, time.monotonic() - began)
+
+    def by_sort(self) -> list[Shown]:
+        """All that were made."""
+        sorts = list(dict.fromkeys(one.why for one in self.made))
+        return sorted(self.made, key=lambda one: sorts.index(one.why))
+
+
+def answers(case: Case, rows: dict[str, numpy.ndarray]) -> Iterator[Shown]:
+    """All answers that may be shown; what takes long is made only when it is asked for."""
     if case.labels:
-        return label_answers(case)
+        return iter(label_answers(case))
     places = ranked_places(case, rows)
     if case.numbers:
-        return [show(case.parts.test.examples[place], case.test_answers[place], why)
-                for place, why in places]
+        return iter([show(case.parts.test.examples[place], case.test_answers[place], why)
+                     for place, why in places])
     return dear_answers(case, places)
 
 
@@ -103,20 +132,15 @@ def allowance(minutes: float | None) -> float:
     return LONGEST if minutes is None else min(LONGEST, 60 * minutes / 15)
 
 
-def dear_answers(case: Case, places: Sequence[tuple[int, str]]) -> list[Shown]:
-    """Answers that take long to make: as many as are made and drawn within the allowance."""
+def dear_answers(case: Case, places: Sequence[tuple[int, str]]) -> Iterator[Shown]:
+    """Answers that take long to make: the first of each sort, then the second of each …"""
     sorts = list(dict.fromkeys(why for _, why in places))
     nth: defaultdict[str, int] = defaultdict(int)
     turns = []
-    for place, why in places:  # the first of each sort, then the second of each …
+    for place, why in places:
         turns.append((nth[why], sorts.index(why), place, why))
         nth[why] += 1
-    made: list[tuple[int, Shown]] = []
-    end = time.monotonic() + allowance(case.options.minutes)
-    for _, sort, place, why in sorted(turns):
+    for _, _, place, why in sorted(turns):
         [answer] = case.answers(case.parts.test, start=place, count=1)
         [answer] = calibration.apply([answer], case.calibration)
-        made.append((sort, show(case.parts.test.examples[place], answer, why)))
-        if time.monotonic() > end:
-            break
-    return [shown for _, shown in sorted(made, key=lambda one: one[0])]
+        yield show(case.parts.test.examples[place], answer, why)

@@ -10,7 +10,6 @@ from safetensors.numpy import save as arrays_to
 from lamina import choice, scoring
 from lamina.case import Case
 from lamina.findings import Finding
-from lamina.gallery import Shown
 from lamina.metrics.metric import improves
 
 ROWS = "test-rows.safetensors"  # what each test example contributed, for `lamina compare`
@@ -23,7 +22,7 @@ class Verdict:
     """What the test part says. document: the scores, baselines and confusion of report.json."""
 
     document: dict[str, Any]
-    gallery: list[Shown]
+    chosen: choice.Chosen
     rows: dict[str, numpy.ndarray]
 
     def rows_bytes(self) -> bytes:
@@ -42,13 +41,14 @@ def verdict(case: Case) -> Verdict:
             {"name": name, "scores": scoring.scores(
                 [m for m in task.metrics if m.name in rows], rows, seed=seed, groups=groups)}
             for name, rows in task.baselines(case.data.train, test.examples).items()]}
-    shown = choice.answers(case, found)
+    chosen = choice.Chosen(case, found)
+    chosen.make(choice.allowance(case.options.minutes))
     if case.labels:
         document["confusion"] = scoring.confusion(
             [(str(example.target), answer.label)
              for example, answer in zip(test.examples, case.test_answers, strict=True)
              if example.target is not None])
-    return Verdict(document, shown, found | numbered(groups))
+    return Verdict(document, chosen, found | numbered(groups))
 
 
 def numbered(groups: Sequence[str | None]) -> dict[str, numpy.ndarray]:

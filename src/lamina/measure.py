@@ -147,7 +147,7 @@ def seconds_per_gallery(run: Run, minutes: float) -> float:
         return 0.0
     answer.html()
     each = time.perf_counter() - began
-    return min(choice.allowance(minutes) + each, choice.MOST * each)
+    return min(max(choice.allowance(minutes), each), choice.MOST * each)
 
 
 class Mark(NamedTuple):

@@ -222,6 +222,8 @@ class Session:
         model = self.save_model(verdict.document["scores"], case.calibration)
         sections, findings = insight.insights(case, self.left_for_insights(
             options, learning=run.seconds))
+        if self.end < math.inf and run.step == run.plan.total:  # minutes, not a target, ended it
+            verdict.chosen.make(self.end - WRITING_SECONDS - time.monotonic())
         document = {
             "task": self.settings["task"], "name": self.folder.name,
             "folder": str(self.folder),
@@ -246,7 +248,7 @@ class Session:
             findings += found
         findings += judge.findings(document, case)
         document["findings"] = [one.to_json(case.data) for one in ordered(findings)]
-        written = write_report(self.folder, document, verdict.gallery)
+        written = write_report(self.folder, document, verdict.chosen.by_sort())
         privacy.forget(self.folder)
         return written
 
