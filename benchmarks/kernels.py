@@ -14,6 +14,7 @@ from statistics import median
 import torch
 from common import parser, write
 from torch import nn
+from torch.func import functional_call
 from torch.nn import functional
 
 from lamina.device import keep_memory
@@ -21,6 +22,8 @@ from lamina.nets.dropout import dropout
 from lamina.nets.forecast import DLinear, smoothed
 from lamina.nets.gpt import GPT, REACH
 from lamina.nets.image import TutorialCNN
+from lamina.task import arrange
+from lamina.tasks.image_classification import ImageClassification
 
 Work = Callable[[], object]
 
@@ -111,12 +114,27 @@ def flattened() -> tuple[Work, Work]:
     return both_ways(channels_first, images), both_ways(net, images)
 
 
+def answered() -> tuple[Work, Work]:
+    task = ImageClassification(ImageClassification.Settings(), ImageClassification.Facts(
+        labels=[str(digit) for digit in range(10)], size=28, channels=1, mean=[0.13],
+        deviation=[0.31]))
+    images = torch.randint(0, 256, (task.examples_at_once, 1, 28, 28), dtype=torch.uint8)
+
+    net = task.start().eval()
+    arrange(net, "channels_last")
+    views = {name: mean.flatten().view(mean.shape) for name, mean in net.averages().items()}
+    answering = torch.inference_mode()
+    return (answering(lambda: functional_call(net.net, views, images)),
+            answering(lambda: net(images)))
+
+
 KERNELS = {
     "Adam, 692,224 weights, a quarter of whose running means are below 1e-38": dead_units,
     "dropout of 262,144 numbers": dropped,
     "moving average of 256 windows, 336 long": moving_average,
     "GPT's convolution over 8 windows of 128 tokens, 128 wide": shifts,
     "the tutorial's net on 32 images, flattened with its channels last": flattened,
+    "the default net's answers to 167 digits, with a mean of its weights": answered,
 }
 
 

@@ -46,15 +46,21 @@ class Averaged(nn.Module):
         return made.train(self.training)
 
     def averages(self) -> dict[str, Tensor]:
-        """The mean of each tensor, by its name."""
+        """The mean of each tensor, by its name, laid out in memory as the tensor is."""
         own = floating(self.net)
         pieces = self.average.split([values.numel() for values in own.values()])
-        return {name: piece.view(values.shape)
+        return {name: laid_out(piece.view(values.shape), values)
                 for (name, values), piece in zip(own.items(), pieces, strict=True)}
 
     def weights(self) -> Tensor:
         """All numbers of the net in a row, as they are now."""
         return torch.cat([values.detach().reshape(-1) for values in floating(self.net).values()])
+
+
+def laid_out(values: Tensor, like: Tensor) -> Tensor:
+    """The values with the strides of another tensor of their shape: a filter with its channels
+    first makes whole maps so, and these take twice as long."""
+    return values if values.stride() == like.stride() else torch.empty_like(like).copy_(values)
 
 
 def floating(net: nn.Module) -> dict[str, Tensor]:
