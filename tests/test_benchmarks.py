@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy, pad
 
-from lamina import cli
+from lamina import cli, datasets
 
 HOUSE = Path(__file__).parents[1]
 BENCHMARKS = HOUSE / "benchmarks"
@@ -46,8 +46,9 @@ def test_a_script_imports_and_says_how_to_call_it(name):
 
 
 @pytest.mark.parametrize("name", TURNS)
-def test_a_script_judges_its_runs_and_makes_a_table(name, monkeypatch):
+def test_a_script_judges_its_runs_and_makes_a_table(name, monkeypatch, tmp_path):
     script, written = importlib.import_module(name), {}
+    monkeypatch.setattr(datasets, "find", lambda name: tmp_path)
     monkeypatch.setattr(script, "whole_process", lambda *words: dict(LAMINA))
     monkeypatch.setattr(script, "peer", lambda *words: dict(PEER), raising=False)
     monkeypatch.setattr(script, "write", lambda name, **document: written.update(document))
