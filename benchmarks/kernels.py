@@ -119,7 +119,6 @@ def answered() -> tuple[Work, Work]:
         labels=[str(digit) for digit in range(10)], size=28, channels=1, mean=[0.13],
         deviation=[0.31]))
     images = torch.randint(0, 256, (task.examples_at_once, 1, 28, 28), dtype=torch.uint8)
-
     net = task.start().eval()
     arrange(net, "channels_last")
     views = {name: mean.flatten().view(mean.shape) for name, mean in net.averages().items()}

@@ -134,13 +134,12 @@ def allowance(minutes: float | None) -> float:
 
 def dear_answers(case: Case, places: Sequence[tuple[int, str]]) -> Iterator[Shown]:
     """Answers that take long to make: the first of each sort, then the second of each …"""
-    sorts = list(dict.fromkeys(why for _, why in places))
     nth: defaultdict[str, int] = defaultdict(int)
     turns = []
     for place, why in places:
-        turns.append((nth[why], sorts.index(why), place, why))
+        turns.append((nth[why], place, why))
         nth[why] += 1
-    for _, _, place, why in sorted(turns):
+    for _, place, why in sorted(turns, key=lambda turn: turn[0]):
         [answer] = case.answers(case.parts.test, start=place, count=1)
         [answer] = calibration.apply([answer], case.calibration)
         yield show(case.parts.test.examples[place], answer, why)

@@ -58,8 +58,10 @@ class Averaged(nn.Module):
 
 
 def laid_out(values: Tensor, like: Tensor) -> Tensor:
-    """The values with the strides of another tensor of their shape: a filter with its channels
-    first makes whole maps so, and these take twice as long."""
+    """The values with the strides of another tensor of their shape.
+
+    A filter whose channels come first makes maps whose channels do, which take twice as long.
+    """
     return values if values.stride() == like.stride() else torch.empty_like(like).copy_(values)
 
 
